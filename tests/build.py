@@ -1,0 +1,70 @@
+"""Tiny NIfTI files whose right answer is known, made with nibabel's own writer."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+# 16 wide, 10 high, every pixel different, nothing symmetric
+IMAGE = np.arange(160, dtype=np.uint8).reshape(10, 16)
+# cavity top left, myocardium at its right, atrium below, background elsewhere
+MASK = np.zeros((10, 16), np.uint8)
+MASK[1:5, 2:6], MASK[1:5, 6:9], MASK[5:9, 2:9] = 1, 2, 3
+
+
+def nifti(
+    pixels: npt.ArrayLike,
+    dtype: str = "<f4",
+    spacing: tuple[float, ...] = (0.308, 0.308),
+    version: type[Any] = nib.Nifti1Image,
+    **fields: Any,
+) -> bytes:
+    """An uncompressed NIfTI of (height, width) or (frames, height, width) pixels.
+
+    fields: header fields to overwrite after writing, whatever nibabel thinks of them.
+    """
+    array = np.asarray(pixels).T.astype(dtype)
+    header = version.header_class(endianness=dtype[0] if dtype[0] in "<>" else "<")
+    image = version(array, np.diag([-0.308, -0.308, 1, 1]), header, dtype=dtype)
+    image.header.set_zooms((*spacing, *(1.0,) * (array.ndim - 2)))
+    image.header.set_xyzt_units("mm")
+    data = bytearray(image.to_bytes())
+    size = version.header_class.sizeof_hdr
+    block = version.header_class(bytes(data[:size]), check=False)
+    for name, value in fields.items():
+        block[name] = value
+    data[:size] = block.binaryblock
+    return bytes(data)
+
+
+def write(path: Path, data: bytes) -> Path:
+    """Write a NIfTI, compressed if its name says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    return path
+
+
+def write_pair(
+    database: Path,
+    name: str = "patient0001_2CH_ED",
+    image: npt.ArrayLike = IMAGE,
+    mask: npt.ArrayLike = MASK,
+    suffix: str = ".nii.gz",
+    **options: Any,
+) -> Path:
+    """Write X.nii.gz and X_gt.nii.gz in their patient's folder, which is returned."""
+    folder = database / name.split("_")[0]
+    write(folder / f"{name}{suffix}", nifti(image, **options))
+    write(folder / f"{name}_gt{suffix}", nifti(mask, **options))
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its bytes."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
