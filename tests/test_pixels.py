@@ -1,0 +1,183 @@
+"""Array functions, on inputs whose answer can be told by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator import pixels
+from generator.nifti import BadFileError, Grid
+from generator.pixels import Box
+
+
+def test_gray_values_are_rounded_and_never_stretched() -> None:
+    values = np.array([[0, 0.4, 0.6], [100.5, 101.5, 255]], np.float32)
+    assert pixels.to_uint8(values).tolist() == [[0, 0, 1], [100, 102, 255]]
+    assert pixels.to_uint8(np.array([[3, 200]], ">i2")).tolist() == [[3, 200]]
+
+
+def test_labels_of_any_type_come_as_they_are() -> None:
+    for dtype in ("<f4", ">f8", "i2", "u1"):
+        assert pixels.to_labels(np.array([[0, 1], [2, 3]], dtype)).tolist() == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("convert", "value", "reason"),
+    [
+        (pixels.to_uint8, -0.1, "intensities run from -0.1 to 1"),
+        (pixels.to_uint8, 255.1, "to 255.1, not within 0..255"),
+        (pixels.to_uint8, np.nan, "not all finite"),
+        (pixels.to_uint8, np.inf, "not all finite"),
+        (pixels.to_uint8, -np.inf, "not all finite"),
+        (pixels.to_labels, 4, "labels run from 1 to 4, not within 0..3"),
+        (pixels.to_labels, -1, "labels run from -1 to 1"),
+        (pixels.to_labels, 0.5, "not whole"),
+        (pixels.to_labels, np.nan, "not all finite"),
+    ],
+)
+def test_impossible_values_are_refused(convert: Any, value: float, reason: str) -> None:
+    with pytest.raises(BadFileError, match=reason):
+        convert(np.array([[1, value]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "fit", "box"),
+    [
+        ((400, 200), (0.3, 0.3), "pad", Box(0, 128, 512, 256)),
+        ((200, 400), (0.3, 0.3), "pad", Box(128, 0, 256, 512)),
+        ((400, 400), (0.154, 0.308), "pad", Box(128, 0, 256, 512)),
+        ((400, 200), (0.154, 0.308), "pad", Box(0, 0, 512, 512)),
+        ((748, 617), (0.308, 0.308), "pad", Box(0, 45, 512, 422)),
+        ((400, 200), (0.3, 0.3), "stretch", Box(0, 0, 512, 512)),
+        ((5000, 1), (0.3, 0.3), "pad", Box(0, 255, 512, 1)),
+    ],
+)
+def test_place_on_the_square(shape: Any, spacing: Any, fit: str, box: Box) -> None:
+    assert pixels.place(Grid(shape, spacing), 512, fit) == box
+
+
+sides = st.integers(1, 4000)
+spacings = st.floats(0.01, 10)
+
+
+@given(st.tuples(sides, sides), st.tuples(spacings, spacings), st.integers(16, 2048))
+def test_the_box_keeps_proportions_within_half_a_pixel(
+    shape: tuple[int, int], spacing: tuple[float, float], size: int
+) -> None:
+    box = pixels.place(Grid(shape, spacing), size, "pad")
+    assert max(box.width, box.height) == size
+    assert 0 <= size - 2 * box.left - box.width <= 1
+    assert 0 <= size - 2 * box.top - box.height <= 1
+    extent = shape[0] * spacing[0], shape[1] * spacing[1]
+    scale = size / max(extent)
+    for pixels_there, mm in zip((box.width, box.height), extent, strict=True):
+        assert abs(pixels_there - mm * scale) <= 0.5 + 1e-6 or pixels_there == 1
+
+
+def blobs(height: int, width: int) -> pixels.Picture:
+    """A disc of label 1 off the centre in a ring of 2, and 3 in a corner."""
+    y, x = np.mgrid[:height, :width]
+    distance = np.hypot((x - 0.4 * width) / width, (y - 0.45 * height) / height)
+    labels = np.select([distance < 0.2, distance < 0.3], [1, 2], 0).astype(np.uint8)
+    labels[int(0.8 * height) :, int(0.7 * width) :] = 3
+    return labels
+
+
+@pytest.mark.parametrize("factor", [2, 4, 0.5, 0.75, 1.7])
+def test_image_and_mask_stay_aligned(factor: float) -> None:
+    """An image made of its mask must, resized, still agree with it at every border."""
+    labels = blobs(300, 200)
+    width, height = round(200 * factor), round(300 * factor)
+    image = pixels.resize_image(labels * np.uint8(80), width, height)
+    resized = pixels.resize_labels(labels, width, height)
+    assert image.shape == resized.shape == (height, width)
+    for label in (1, 2, 3):
+        y, x = np.nonzero(resized == label)
+        cy, cx = np.nonzero(labels == label)
+        assert np.mean(x) + 0.5 == pytest.approx((np.mean(cx) + 0.5) * factor, abs=0.25)
+        assert np.mean(y) + 0.5 == pytest.approx((np.mean(cy) + 0.5) * factor, abs=0.25)
+    assert np.mean(np.abs(image - 80.0 * resized) > 40) < 0.01
+
+
+def test_whole_factors_are_exact() -> None:
+    labels = np.array([[0, 1, 2], [3, 0, 1]], np.uint8)
+    assert np.array_equal(pixels.resize_labels(labels, 12, 8), labels.repeat(4, 0).repeat(4, 1))
+    image = np.array([[10, 20, 30, 50], [10, 40, 30, 50]], np.uint8)
+    assert pixels.resize_image(image, 2, 1).tolist() == [[20, 40]]
+    assert np.array_equal(pixels.resize_image(image, 4, 2), image)
+
+
+def test_one_axis_shrinks_while_the_other_grows() -> None:
+    image = np.array([[0, 100, 200, 100], [0, 100, 200, 100]], np.uint8)
+    assert pixels.resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
+
+
+def test_a_disc_in_millimetres_is_a_circle() -> None:
+    y, x = np.mgrid[:300, :600]
+    disc = (np.hypot((x - 300) * 0.154, (y - 150) * 0.308) < 30).astype(np.uint8)
+    box = pixels.place(Grid((600, 300), (0.154, 0.308)), 512, "pad")
+    y, x = np.nonzero(pixels.on_square(pixels.resize_labels(disc, box.width, box.height), box, 512))
+    assert np.ptp(x) == pytest.approx(np.ptp(y), abs=1)
+    assert np.ptp(x) == pytest.approx(60 / 92.4 * 512, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("masks", "structures", "expected"),
+    [
+        ("gray", ["lv", "myo", "la"], [0, 85, 170, 255]),
+        ("binary", ["lv", "myo", "la"], [0, 255, 255, 255]),
+        ("index", ["lv", "myo", "la"], [0, 1, 2, 3]),
+        ("gray", ["lv", "la"], [0, 85, 0, 255]),
+        ("binary", ["myo"], [0, 0, 255, 0]),
+        ("index", ["la"], [0, 0, 0, 3]),
+    ],
+)
+def test_paint(masks: str, structures: list[str], expected: list[int]) -> None:
+    labels = np.arange(4, dtype=np.uint8)[None]
+    assert pixels.paint(labels, masks, structures).tolist() == [expected]
+
+
+def test_flip_is_left_to_right() -> None:
+    assert pixels.flip(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)).tolist() == [
+        [3, 2, 1],
+        [6, 5, 4],
+    ]
+
+
+@given(
+    st.integers(50, 100),
+    st.sampled_from(["gray", "binary"]),
+    st.integers(0, 2**32 - 1),
+    st.integers(2, 24),
+)
+def test_a_jpg_mask_gives_back_every_label_or_is_refused(
+    quality: int, masks: str, seed: int, detail: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 4, (detail, detail), np.uint8)
+    labels = pixels.resize_labels(coarse, 64, 64)
+    mask = pixels.paint(labels, masks, pixels.STRUCTURES)
+    step = pixels.LEVELS[masks][1]
+    try:
+        data = pixels.encode_mask(mask, "jpg", quality, step)
+    except BadFileError as error:
+        assert f"at quality {quality}" in str(error)
+        plain = cv2.imencode(".jpg", mask, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        decoded = np.array(cv2.imdecode(plain, cv2.IMREAD_GRAYSCALE), int)
+        assert not np.array_equal((decoded + step // 2) // step * step, mask)
+    else:
+        decoded = np.array(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), int)
+        assert np.array_equal((decoded + step // 2) // step * step, mask)
+
+
+def test_a_mask_survives_at_the_default_quality_and_not_at_a_low_one() -> None:
+    mask = pixels.paint(blobs(300, 200), "gray", pixels.STRUCTURES)
+    assert pixels.encode_mask(mask, "jpg", 95, 85)
+    with pytest.raises(BadFileError, match="--masks index"):
+        pixels.encode_mask(mask, "jpg", 5, 85)
+    assert pixels.encode_mask(mask, "png", 5, 85)
