@@ -1,0 +1,285 @@
+"""Turn the CAMUS echocardiography database (NIfTI) into a folder of square image/mask pairs.
+
+Every ED and ES frame, or every frame of the half sequences, becomes images/NAME.jpg and
+masks/NAME.jpg in MASTER, beside metadata.csv (a row a pair) and dataset.json (labels, settings).
+Run again after an interruption, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generator import nifti, pixels, shared
+from generator.database import (
+    Source,
+    find_database,
+    find_sources,
+    named,
+    read_frames,
+    read_info,
+)
+from generator.master import (
+    Row,
+    Settings,
+    columns_from_geometry,
+    columns_from_info,
+    metadata_csv,
+    open_master,
+)
+from generator.nifti import BadFileError, Grid
+from generator.pixels import LEVELS, STRUCTURES, Box, Picture
+from generator.shared import RefusalError, write_whole
+
+
+class Pair(NamedTuple):
+    """An image and a mask file to be: which frame of the source, counted from 0, and how."""
+
+    frame: int
+    mirrored: bool
+    image: str
+    mask: str
+
+
+def plan_pairs(source: Source, grid: Grid, settings: Settings) -> Iterator[Pair]:
+    """The pairs that a source gives. Raises BadFileError if its dimensions are not a source's."""
+    stems = [source.name]
+    if source.instant == "half_sequence":
+        count = (*grid.shape, 1)[2]
+        digits = max(2, len(str(count)))
+        stems = [f"{source.name}_frame{number:0{digits}}" for number in range(1, count + 1)]
+    elif len(grid.shape) == 3:
+        raise BadFileError(f"has {grid.shape[2]} frames, a key frame has one")
+    for mirrored in (False, True)[: 1 + settings.mirror]:
+        for frame, stem in enumerate(stems):
+            name = f"mirrored_{stem}" if mirrored else stem
+            image, mask = f"images/{name}.{settings.format}", f"masks/{name}.{settings.mask_format}"
+            yield Pair(frame, mirrored, image, mask)
+
+
+def metadata_row(
+    source: Source, pair: Pair, grid: Grid, box: Box, info: dict[str, str], size: int
+) -> Row:
+    """What metadata.csv says of a pair; box is the place of the picture that is not mirrored."""
+    frame, instant = info.get(source.instant, ""), source.instant
+    if source.instant == "half_sequence":
+        frame = str(pair.frame + 1)
+        instant = next((end for end in ("ED", "ES") if info.get(end) == frame), "")
+    if pair.mirrored:
+        box = box._replace(left=size - box.left - box.width)
+    return Row(
+        file_name=pair.image,
+        mask_file_name=pair.mask,
+        patient=source.patient,
+        view=source.view,
+        instant=instant,
+        frame=frame,
+        mirrored=int(pair.mirrored),
+        **columns_from_info(info),
+        **columns_from_geometry(grid, box),
+    )
+
+
+def write_pair(
+    image: Picture, labels: Picture, box: Box, pair: Pair, settings: Settings, master: Path
+) -> None:
+    """Resize, encode and write one pair; nothing is written unless both files can be made."""
+    image = pixels.resize_image(image, box.width, box.height)
+    mask = pixels.paint(labels, settings.masks, settings.structures)
+    mask = pixels.resize_labels(mask, box.width, box.height)
+    image, mask = (pixels.on_square(picture, box, settings.size) for picture in (image, mask))
+    if pair.mirrored:
+        image, mask = pixels.flip(image), pixels.flip(mask)
+    step = LEVELS[settings.masks][1]
+    mask_file = pixels.encode_mask(mask, settings.mask_format, settings.quality, step)
+    image_file = pixels.encode(image, settings.format, settings.quality)
+    write_whole(master / pair.image, image_file)
+    write_whole(master / pair.mask, mask_file)
+
+
+def convert(
+    source: Source, settings: Settings, master: Path, there: frozenset[str]
+) -> tuple[list[Row], int]:
+    """Make the pairs of a source that are not yet there.
+
+    Returns the rows of all its pairs, and how many are new. Raises BadFileError.
+    """
+    with named(source.image):
+        grid = nifti.read_grid(source.image)
+        pairs = list(plan_pairs(source, grid, settings))
+    box = pixels.place(grid, settings.size, settings.fit)
+    new = [pair for pair in pairs if not {pair.image, pair.mask} <= there]
+    if new:
+        images, labels = read_frames(source)
+        for pair in new:
+            write_pair(images[pair.frame], labels[pair.frame], box, pair, settings, master)
+    info = read_info(source.image.parent, source.view)
+    return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
+
+
+def generate(args: argparse.Namespace) -> int:
+    """Convert a database as the command line says; returns the exit code."""
+    started = time.perf_counter()
+    cv2.setNumThreads(1)  # the workers are the threads
+    args.structures = [name for name in STRUCTURES if name in args.structures]
+    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    database, master = find_database(args.database), args.master
+    sources, problems, skipped = find_sources(database, settings.frames)
+    if not sources and not problems:
+        raise RefusalError(f"no {settings.frames} frames in {database}: try --frames")
+    _make_folder(master)
+    with shared.sole_writer(master):
+        names = {source.name for source in sources} | set(problems)
+        there = open_master(master, settings, args.overwrite, names)
+        for name, reason in problems.items():
+            print(f"{name}: {reason}", file=sys.stderr)
+        rows, written, failed = convert_all(sources, settings, master, there, args.jobs)
+        write_whole(master / "metadata.csv", metadata_csv(rows))
+    print(
+        f"{master}: {written} pairs written, {len(rows) - written} already there, "
+        f"{len(problems) + failed} failed, {skipped} half sequences skipped, "
+        f"{time.perf_counter() - started:.1f} s"
+    )
+    return 1 if problems or failed else 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RefusalError(f"{error.filename} is a file: name another folder") from error
+
+
+def convert_all(
+    sources: list[Source], settings: Settings, master: Path, there: frozenset[str], jobs: int
+) -> tuple[list[Row], int, int]:
+    """Convert the sources side by side; returns all rows, new pairs and failed sources."""
+    rows, written, failed = [], 0, 0
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = [pool.submit(convert, source, settings, master, there) for source in sources]
+        unit = "sequence" if settings.frames == "sequence" else "pair"
+        with tqdm(total=len(sources), unit=unit, disable=None) as progress:
+            for source, future in zip(sources, futures, strict=True):
+                try:
+                    new_rows, new = future.result()
+                    rows += new_rows
+                    written += new
+                except BadFileError as error:
+                    failed += 1
+                    tqdm.write(f"{source.name}: {error}", file=sys.stderr)
+                progress.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return rows, written, failed
+
+
+def structure(text: str) -> str:
+    """An argument type: a structure by its name or label."""
+    for name, label in STRUCTURES.items():
+        if text in (name, str(label)):
+            return name
+    raise argparse.ArgumentTypeError(f"{text!r} is none of lv, myo, la, 1, 2, 3")
+
+
+def arguments() -> shared.Parser:
+    """The command line."""
+    parser = shared.Parser(
+        description=__doc__,
+        epilog="example: %(prog)s CAMUS_public/database_nifti CAMUS-master --structures lv myo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "database",
+        metavar="DATABASE",
+        nargs="?",
+        type=Path,
+        help="folder of the patient folders, or one that holds database_nifti "
+        "(default: ./CAMUS_public/database_nifti, else ./database_nifti)",
+    )
+    add(
+        "master",
+        metavar="MASTER",
+        nargs="?",
+        type=Path,
+        default=Path("CAMUS-master"),
+        help="folder to write to (default: ./%(default)s)",
+    )
+    add(
+        "--frames",
+        choices=("key", "sequence"),
+        default="key",
+        help="the ED and ES frames, or every frame of the half sequences (default: %(default)s)",
+    )
+    add(
+        "--masks",
+        choices=tuple(LEVELS),
+        default="gray",
+        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, "
+        "always PNG (default: %(default)s)",
+    )
+    add(
+        "--structures",
+        metavar="NAME",
+        nargs="+",
+        type=structure,
+        default=list(STRUCTURES),
+        help="keep these of lv, myo, la (or 1, 2, 3), the rest becomes background (default: all)",
+    )
+    add(
+        "--format",
+        choices=("jpg", "png"),
+        default="jpg",
+        help="file format of images and masks (default: %(default)s)",
+    )
+    add(
+        "--quality",
+        metavar="N",
+        type=shared.whole_number(1, 100),
+        default=95,
+        help="JPG quality, 1 to 100 (default: %(default)s)",
+    )
+    add(
+        "--size",
+        metavar="N",
+        type=shared.whole_number(16, 8192),
+        default=512,
+        help="side in pixels (default: %(default)s)",
+    )
+    add(
+        "--fit",
+        choices=("pad", "stretch"),
+        default="pad",
+        help="keep proportions on a black square, or fill it (default: %(default)s)",
+    )
+    add("--mirror", action="store_true", help="also write each pair flipped left to right")
+    add(
+        "--jobs",
+        metavar="N",
+        type=shared.whole_number(1, 256),
+        default=shared.processors(),
+        help="pairs to convert at a time (default: the number of cores)",
+    )
+    add("--overwrite", action="store_true", help="start over in a master of this script's making")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = arguments()
+    args = parser.parse_args(argv)
+    return shared.exit_code(parser.prog, lambda: generate(args))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,139 @@
+"""What the scripts share: one-line errors, exit codes, files that are whole or not there."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import io
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+PARTIAL = ".partial-"
+LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class RefusalError(Exception):
+    """What the user asked for is not done; the text says why, and the remedy."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """An argument type: a whole number within bounds."""
+
+    def parse(text: str) -> int:
+        if not (text.isdecimal() and lowest <= int(text) <= highest):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def exit_code(prog: str, work: Callable[[], int]) -> int:
+    """Do the work; turn what a user can mend into one line on stderr and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that a console cannot show
+    try:
+        return work()
+    except RefusalError as error:
+        code, reason = 2, str(error)
+    except KeyboardInterrupt:
+        code, reason = 130, "interrupted; run the same command again to go on"
+    except OSError as error:
+        code, reason = 2, f"{error.filename}: {error.strerror}"
+        if error.errno in NO_ROOM:
+            code, reason = 1, f"{reason}; make room and run the same command again to go on"
+    print(f"{prog}: {reason}", file=sys.stderr)
+    return code
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name whole or not at all."""
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{threading.get_ident()}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def own_files(folder: Path, own: re.Pattern[str]) -> list[str]:
+    """The files below a folder, as sorted relative posix paths, all of which `own` must match.
+
+    A folder is matched with a slash at its end. The litter of file systems is passed over.
+    Raises RefusalError at the first entry of someone else's; a symbolic link always is one.
+    """
+    found = []
+    for root, folders, names in os.walk(folder, onerror=_raise):
+        for name in sorted(folders + names):
+            path = Path(root, name)
+            relative = path.relative_to(folder).as_posix() + ("/" if name in folders else "")
+            if path.is_symlink() or not (own.fullmatch(relative) or LITTER.fullmatch(name)):
+                raise RefusalError(
+                    f"{folder} holds {relative}, which these scripts did not make: "
+                    "name another folder, or move that away"
+                )
+            if name in names and not LITTER.fullmatch(name):
+                found.append(relative)
+    return sorted(found)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a folder against a second run; the system lets go of it however the process ends."""
+    try:
+        lock = _lock(folder)
+    except (BlockingIOError, FileExistsError) as error:
+        raise RefusalError(f"another run is writing to {folder}: wait until it ends") from error
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+if sys.platform == "win32":
+
+    def _lock(folder: Path) -> int | None:
+        name = folder / f"{PARTIAL}lock"
+        return os.open(name, os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+
+else:
+    import fcntl
+
+    def _lock(folder: Path) -> int | None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        except OSError:  # some network file systems cannot lock a folder
+            os.close(descriptor)
+            return None
+        return descriptor

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from generator import CAMUSImageMaskDatasetGenerator
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def generate(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the generator as from the command line: its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = CAMUSImageMaskDatasetGenerator.main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse
+            code = int(stop.code or 0)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where a test puts its patients: a name with a space and an umlaut."""
+    return tmp_path / "Große Daten" / "database_nifti"
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Path:
+    return tmp_path / "CAMUS master"
