@@ -42,7 +42,7 @@ from generator.pixels import LEVELS, STRUCTURES, Box, Picture
 from generator.shared import RefusalError, write_whole
 
 
-class Pair(NamedTuple):
+class Target(NamedTuple):
     """An image and a mask file to be: which frame of the source, counted from 0, and how."""
 
     frame: int
@@ -51,7 +51,7 @@ class Pair(NamedTuple):
     mask: str
 
 
-def plan_pairs(source: Source, grid: Grid, settings: Settings) -> Iterator[Pair]:
+def plan_pairs(source: Source, grid: Grid, settings: Settings) -> Iterator[Target]:
     """The pairs that a source gives. Raises BadFileError if its dimensions are not a source's."""
     stems = [source.name]
     if source.instant == "half_sequence":
@@ -64,11 +64,11 @@ def plan_pairs(source: Source, grid: Grid, settings: Settings) -> Iterator[Pair]
         for frame, stem in enumerate(stems):
             name = f"mirrored_{stem}" if mirrored else stem
             image, mask = f"images/{name}.{settings.format}", f"masks/{name}.{settings.mask_format}"
-            yield Pair(frame, mirrored, image, mask)
+            yield Target(frame, mirrored, image, mask)
 
 
 def metadata_row(
-    source: Source, pair: Pair, grid: Grid, box: Box, info: dict[str, str], size: int
+    source: Source, pair: Target, grid: Grid, box: Box, info: dict[str, str], size: int
 ) -> Row:
     """What metadata.csv says of a pair; box is the place of the picture that is not mirrored."""
     frame, instant = info.get(source.instant, ""), source.instant
@@ -91,7 +91,7 @@ def metadata_row(
 
 
 def write_pair(
-    image: Picture, labels: Picture, box: Box, pair: Pair, settings: Settings, master: Path
+    image: Picture, labels: Picture, box: Box, pair: Target, settings: Settings, master: Path
 ) -> None:
     """Resize, encode and write one pair; nothing is written unless both files can be made."""
     image = pixels.resize_image(image, box.width, box.height)

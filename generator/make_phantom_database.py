@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,32 +158,32 @@ def write_split(folder: Path, patients: int, seed: int) -> None:
         start = end
 
 
+def write_patients(database: Path, patients: int, frames: int, seed: int) -> None:
+    """Write the patients' folders side by side; the second patient has a backward sequence."""
+    database.mkdir()
+    pool = ThreadPoolExecutor(shared.processors())
+    try:
+        futures = [
+            pool.submit(write_patient, database, number, frames, seed, number == min(2, patients))
+            for number in range(1, patients + 1)
+        ]
+        for future in tqdm(futures, unit="patient", disable=None):
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def make_database(database: Path, patients: int, frames: int, seed: int) -> int:
     """Write a whole database beside its place, then move it there; returns the exit code."""
     split = database.parent / "database_split"
     for folder in (database, split):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RefusalError(f"{folder} is not empty: name another place, or remove it yourself")
-    workshop = database.parent / f"{shared.PARTIAL}{database.name}"
-    shutil.rmtree(workshop, ignore_errors=True)
-    (workshop / "database").mkdir(parents=True)
-    try:
+    with shared.workshop(database) as workshop:
+        write_patients(workshop / "database", patients, frames, seed)
         write_split(workshop / "split", patients, seed)
-        work = partial(write_patient, workshop / "database", frames=frames, seed=seed)
-        pool = ThreadPoolExecutor(shared.processors())
-        try:
-            futures = [
-                pool.submit(work, number, backwards=number == min(2, patients))
-                for number in range(1, patients + 1)
-            ]
-            for future in tqdm(futures, unit="patient", disable=None):
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
         (workshop / "split").replace(split)
         (workshop / "database").replace(database)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
     print(f"{database}: {patients} phantom patients, subgroups in {split}")
     return 0
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple
 from generator.database import SOURCE_NAME
 from generator.nifti import Grid
 from generator.pixels import LEVELS, Box
-from generator.shared import PARTIAL, RefusalError, own_files, write_whole
+from generator.shared import LITTER, PARTIAL, RefusalError, own_files, write_whole
+from generator.splits import Pair
 
 PAIR_FILE = rf"(?:images|masks)/(?:mirrored_)?(?P<name>{SOURCE_NAME})(?:_frame\d+)?\.(?:jpg|png)"
 OWN_FILE = re.compile(
@@ -146,11 +148,11 @@ def open_master(
     """
     files = own_files(master, OWN_FILE)
     whole = {name for name in files if PARTIAL not in name and (master / name).stat().st_size}
-    made_with = _settings_of(master)
-    if whole and made_with is None:
+    description = description_of(master)
+    if whole and description.get("made_by") != MADE_BY:
         raise RefusalError(f"{master} was not made by this script: name another folder")
-    if made_with is not None and not overwrite:
-        _check_going_on(master, made_with, settings, whole, sources)
+    if whole and not overwrite:
+        _check_going_on(master, description["settings"], settings, whole, sources)
     for name in files:
         if name != "dataset.json" and (overwrite or name not in whole or name == "metadata.csv"):
             (master / name).unlink()
@@ -160,17 +162,8 @@ def open_master(
     return frozenset() if overwrite else frozenset(whole)
 
 
-def _settings_of(master: Path) -> dict[str, object] | None:
-    """The settings that this script made the folder with; None if it did not."""
-    try:
-        description = json.loads((master / "dataset.json").read_bytes())
-        return dict(description["settings"]) if description["made_by"] == MADE_BY else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _check_going_on(
-    master: Path, old: dict[str, object], settings: Settings, files: set[str], sources: set[str]
+    master: Path, old: dict[str, Any], settings: Settings, files: set[str], sources: set[str]
 ) -> None:
     new = asdict(settings)
     if changed := [f"{key} {old.get(key)}" for key in new if old.get(key) != new[key]]:
@@ -184,3 +177,82 @@ def _check_going_on(
             f"{master} holds {strange[0]}, which this database does not: "
             "name another folder, or start over with --overwrite"
         )
+
+
+def find_master(given: Path | None) -> Path:
+    """The folder given, or the first of the default places that has images and masks."""
+    places = [given] if given else [Path("CAMUS-master"), Path("generator/CAMUS-master")]
+    for folder in places:
+        if (folder / "images").is_dir() and (folder / "masks").is_dir():
+            return folder
+    raise RefusalError(
+        f"no images and masks in {' or '.join(map(str, places))}: "
+        "name the folder, or make it with generator/CAMUSImageMaskDatasetGenerator.py"
+    )
+
+
+def read_master(master: Path) -> list[Pair]:
+    """All pairs of a master, sorted. Raises RefusalError unless each file has its partner."""
+    images, masks = (_list(master, folder) for folder in ("images", "masks"))
+    if (master / "metadata.csv").exists():
+        return _read_metadata(master, images, masks)
+    if description_of(master).get("made_by") == MADE_BY:
+        raise RefusalError(f"{master} is not finished: run the generator to its end")
+    partners = {Path(mask).stem: mask for mask in reversed(masks)}
+    pairs = []
+    for image in images:
+        mask = partners.get(Path(image).stem, "")
+        row = {"file_name": image, "mask_file_name": mask, "patient": _patient(master, image)}
+        pairs.append(Pair(image, mask, row["patient"], row))
+    _check_files(master, images, [p.image for p in pairs if p.mask], "has no mask")
+    _check_files(master, masks, [p.mask for p in pairs if p.mask], "has no image of its own")
+    return pairs
+
+
+def _list(master: Path, folder: str) -> list[str]:
+    names = (path.name for path in (master / folder).iterdir())
+    return sorted(
+        f"{folder}/{name}"
+        for name in names
+        if not LITTER.fullmatch(name) and not name.startswith(PARTIAL)
+    )
+
+
+def _patient(master: Path, image: str) -> str:
+    """patient0001 of images/mirrored_patient0001_2CH_ED.jpg and the like."""
+    stem = Path(image).stem.casefold()
+    match = re.match(r"(?:mirrored_)?(patient.*?)_[2-4]ch", stem) or re.search(
+        r"(patient[ _-]?\d+)", stem
+    )
+    if not match:
+        raise RefusalError(
+            f"{master / image} names no patient: call it patientNNNN_..., or add a metadata.csv"
+        )
+    return match[1]
+
+
+def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
+    """The pairs that metadata.csv tells of, which must be those that are there."""
+    with (master / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        pairs = [Pair(r["file_name"], r["mask_file_name"], r["patient"], r) for r in rows]
+    except KeyError as error:
+        raise RefusalError(f"{master / 'metadata.csv'} has no column {error}") from error
+    for files, told in ((images, [p.image for p in pairs]), (masks, [p.mask for p in pairs])):
+        _check_files(master, files, told, "is not in metadata.csv")
+        _check_files(master, told, files, "is in metadata.csv alone, or twice")
+    return sorted(pairs, key=lambda pair: pair.image)
+
+
+def _check_files(master: Path, files: list[str], others: list[str], reason: str) -> None:
+    for name in sorted((Counter(files) - Counter(others)).elements()):
+        raise RefusalError(f"{master / name} {reason}: nothing was written, mend the master first")
+
+
+def description_of(folder: Path) -> dict[str, Any]:
+    """What dataset.json in a folder says; empty without one that can be read."""
+    try:
+        return dict(json.loads((folder / "dataset.json").read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}

@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -115,6 +116,31 @@ def sole_writer(folder: Path) -> Iterator[None]:
     finally:
         if lock is not None:
             os.close(lock)
+
+
+@contextlib.contextmanager
+def workshop(target: Path) -> Iterator[Path]:
+    """An empty folder beside a target, to build in what is then moved to its place at once.
+
+    It is gone at the end. What a killed run left in it goes first, but for a target moved to `old`
+    in it and not yet replaced, which goes back to its place.
+    """
+    folder = target.parent / f"{PARTIAL}{target.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder):
+        try:
+            _put_back(folder / "old", target)
+            for left_over in folder.iterdir():
+                shutil.rmtree(left_over, ignore_errors=True)
+            yield folder
+        finally:
+            _put_back(folder / "old", target)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_back(old: Path, target: Path) -> None:
+    if old.exists() and not target.exists():
+        old.replace(target)
 
 
 if sys.platform == "win32":

@@ -1,27 +1,37 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+import split_master
 from generator import CAMUSImageMaskDatasetGenerator
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def generate(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the generator as from the command line: its exit code, stdout and stderr."""
+def runner(main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a script as from the command line: its exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         try:
-            code = CAMUSImageMaskDatasetGenerator.main([str(argument) for argument in arguments])
+            code = main([str(argument) for argument in arguments])
         except SystemExit as stop:  # argparse
             code = int(stop.code or 0)
         return (code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def generate(capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(CAMUSImageMaskDatasetGenerator.main, capsys)
+
+
+@pytest.fixture
+def split(capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(split_master.main, capsys)
 
 
 @pytest.fixture
@@ -33,3 +43,8 @@ def database(tmp_path: Path) -> Path:
 @pytest.fixture
 def master(tmp_path: Path) -> Path:
     return tmp_path / "CAMUS master"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return tmp_path / "the dataset"
