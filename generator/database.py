@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from generator import nifti
 from generator.nifti import BadFileError, Grid
-from generator.pixels import Picture, to_labels, to_uint8
+from generator.pixels import Picture, to_labels
 from generator.shared import RefusalError
 
 SOURCE_NAME = r"(?P<patient>patient.*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
@@ -96,32 +94,19 @@ def read_info(folder: Path, view: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def read_frames(source: Source) -> tuple[Picture, Picture]:
-    """Images and labels of a source, both (frames, height, width). Raises BadFileError."""
-    images, grid = _read(source.image, to_uint8)
-    labels, mask_grid = _read(source.mask, to_labels)
-    if grid.shape != mask_grid.shape:
-        raise BadFileError(f"image has {_times(grid.shape)} pixels, mask {_times(mask_grid.shape)}")
-    if not np.allclose(grid.spacing, mask_grid.spacing, rtol=1e-3, atol=0):
-        spacings = f"{_times(grid.spacing)} mm, those of the mask {_times(mask_grid.spacing)}"
-        raise BadFileError(f"pixels of the image are {spacings}")
-    return images, labels
+def read_labels(path: Path, grid: Grid) -> list[Picture]:
+    """The labels of a mask file on the grid of its image, (height, width) each.
+
+    Raises BadFileError.
+    """
+    with nifti.opened(path) as (own, frames):
+        if own.shape != grid.shape:
+            raise BadFileError(f"has {_times(own.shape)} pixels, its image {_times(grid.shape)}")
+        if not all(map(partial(math.isclose, rel_tol=1e-3), own.spacing, grid.spacing)):
+            spacings = f"{_times(own.spacing)} mm, those of its image {_times(grid.spacing)}"
+            raise BadFileError(f"has pixels of {spacings}")
+        return [to_labels(frame) for frame in frames]
 
 
 def _times(numbers: Iterable[float]) -> str:
     return " x ".join(f"{number:g}" for number in numbers)
-
-
-def _read(path: Path, convert: Callable[[npt.NDArray[Any]], Picture]) -> tuple[Picture, Grid]:
-    with named(path):
-        pixels, grid = nifti.read(path)
-        return convert(pixels).reshape(-1, grid.shape[1], grid.shape[0]), grid
-
-
-@contextlib.contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it."""
-    try:
-        yield
-    except BadFileError as error:
-        raise BadFileError(f"{path.name}: {error}") from error

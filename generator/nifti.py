@@ -6,13 +6,12 @@ Facts of the format: NIfTI-1 and NIfTI-2 data format definitions, https://nifti.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +20,13 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
-# The longest half sequence of CAMUS, 29 frames of 787 x 649 float32, takes 59 MB.
-LARGEST_DATA = 128 * 2**20
+# In pixels; the longest half sequence of CAMUS has 29 frames of 787 x 649, 15 million.
+LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
+LARGEST_OFFSET = 2**24  # bytes before the data
+CHUNK = 2**20  # compressed bytes that are read at a time: a key frame of CAMUS at once
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+Read = Callable[[int], bytes]
 
 
 class BadFileError(Exception):
@@ -42,64 +44,94 @@ class Grid(NamedTuple):
     spacing: tuple[float, float]
 
 
-def read_grid(path: Path) -> Grid:
-    """Read the header alone. Raises BadFileError."""
-    with _open(path) as stream:
-        return _grid(_read_header(stream)[0])
-
-
-def read(path: Path) -> tuple[npt.NDArray[np.generic], Grid]:
-    """Read pixels and grid, with every byte of the file accounted for.
-
-    The array is the file's transposed, never flipped: (height, width) or (frames, height, width),
-    rows from the top, which is SimpleITK's order too. Raises BadFileError: unreadable, truncated or
-    corrupt (gzip's checksum is verified), not a NIfTI, or a header that its data contradicts.
-    """
-    with _open(path) as stream:
-        header, start = _read_header(stream)
-        grid = _grid(header)
-        dtype, offset = _dtype(header), _data_offset(header)
-        size = dtype.itemsize * math.prod(grid.shape)
-        if size + offset > LARGEST_DATA:
-            raise BadFileError(f"header claims {size + offset} bytes, more than any echocardiogram")
-        body = stream.read(size + offset - len(start))
-        if len(body) < size + offset - len(start):
-            raise BadFileError("ends before the data that its header announces")
-        if stream.read(1):
-            raise BadFileError("goes on after the data that its header announces")
-    pixels = np.frombuffer(body, dtype, offset=offset - len(start)).reshape(grid.shape[::-1])
-    try:
-        return apply_read_scaling(pixels, *header.get_slope_inter()), grid
-    except HeaderDataError as error:
-        raise BadFileError(f"unusable scaling in the header ({error})") from error
-
-
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    """Open for reading; whatever goes wrong while it is open is a BadFileError."""
+def opened(path: Path) -> Iterator[tuple[Grid, Iterator[npt.NDArray[Any]]]]:
+    """The grid of a file, and its frames one after the other, each (height, width).
+
+    A frame is the file's array transposed, never flipped: rows from the top, as SimpleITK has it.
+    Nothing is read ahead of the frames that are asked for, and no further than the header says.
+    When they have come to their end, every byte of the file is accounted for and gzip's checksum
+    is verified; so use none of them before.
+
+    Raises BadFileError, as does what is done within it, with the file's name before the reason:
+    unreadable, truncated or corrupt, not a NIfTI, or a header that the data contradicts.
+    """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield cast(BinaryIO, stream)
+        with path.open("rb") as file:
+            read = _inflating(file) if path.suffix == ".gz" else file.read
+            header = _read_header(read)
+            grid = _grid(header)
+            yield grid, _frames(header, grid, read)
     except EOFError as error:
-        raise BadFileError("gzip stream is cut short") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise BadFileError(f"corrupt gzip stream ({error})") from error
+        raise BadFileError(f"{path.name}: gzip stream is cut short") from error
+    except zlib.error as error:
+        raise BadFileError(f"{path.name}: corrupt gzip stream ({error})") from error
     except OSError as error:
-        raise BadFileError(f"cannot be read ({error.strerror})") from error
+        raise BadFileError(f"{path.name}: cannot be read ({error.strerror})") from error
+    except BadFileError as error:
+        raise BadFileError(f"{path.name}: {error}") from error
 
 
-def _read_header(stream: BinaryIO) -> tuple[Nifti1Header, bytes]:
-    """The header and the bytes it was read from, 348 (NIfTI-1) or 540 (NIfTI-2) of them."""
-    block = stream.read(Nifti1Header.sizeof_hdr)
+def _inflating(file: BinaryIO) -> Read:
+    """A function that gives the next bytes of a gzip file, fewer than asked for only at its end.
+
+    Much of gzip.open's time goes into small pieces, in which threads then wait for each other.
+    """
+    inflater, pending = zlib.decompressobj(wbits=31), b""
+
+    def read(size: int) -> bytes:
+        nonlocal inflater, pending
+        parts = []
+        while size:
+            pending = pending or file.read(CHUNK)
+            if inflater.eof:
+                if not pending:
+                    break
+                inflater = zlib.decompressobj(wbits=31)  # a further member of the file
+            part = inflater.decompress(pending, size)
+            if not (part or pending or inflater.eof):
+                raise EOFError
+            pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    return read
+
+
+def _read_header(read: Read) -> Nifti1Header:
+    block = read(Nifti1Header.sizeof_hdr)
     for kind in HEADERS:
         for endianness in ("<", ">"):
             if block[:4] == struct.pack(endianness + "i", kind.sizeof_hdr):
-                block += stream.read(kind.sizeof_hdr - len(block))
+                block += read(kind.sizeof_hdr - len(block))
                 if len(block) == kind.sizeof_hdr:
                     header = kind(block, endianness, check=False)
                     if header["magic"].item() == kind.single_magic:
-                        return header, block
+                        return header
     raise BadFileError("not a NIfTI file")
+
+
+def _frames(header: Nifti1Header, grid: Grid, read: Read) -> Iterator[npt.NDArray[Any]]:
+    dtype = _dtype(header)
+    width, height = grid.shape[:2]
+    _exactly(read, _data_offset(header) - header.sizeof_hdr)
+    try:
+        scaling = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise BadFileError(f"unusable scaling in the header ({error})") from error
+    for _ in range(math.prod(grid.shape[2:])):
+        data = _exactly(read, dtype.itemsize * width * height)
+        yield apply_read_scaling(np.frombuffer(data, dtype).reshape(height, width), *scaling)
+    if read(1):
+        raise BadFileError("goes on after the data that its header announces")
+
+
+def _exactly(read: Read, size: int) -> bytes:
+    data = read(size)
+    if len(data) < size:
+        raise BadFileError("ends before the data that its header announces")
+    return data
 
 
 def _grid(header: Nifti1Header) -> Grid:
@@ -109,6 +141,8 @@ def _grid(header: Nifti1Header) -> Grid:
     shape = (*dim[1:3][: dim[0]], *(n for n in dim[3 : dim[0] + 1] if n > 1))
     if len(shape) not in (2, 3):
         raise BadFileError(f"has {len(shape)} dimensions, not 2 or 3")
+    if math.prod(shape[:2]) > LARGEST_FRAME or math.prod(shape) > LARGEST_SEQUENCE:
+        raise BadFileError(f"header claims {math.prod(shape)} pixels, more than any echocardiogram")
     unit = MILLIMETRES.get(_spatial_unit(header), 1.0)
     spacing = [float(size) * unit for size in header["pixdim"][1:3]]
     if not all(0 < size < np.inf for size in spacing):
@@ -138,6 +172,6 @@ def _dtype(header: Nifti1Header) -> np.dtype[np.generic]:
 def _data_offset(header: Nifti1Header) -> int:
     """Where the data starts, in bytes; 0 in the header means right after it."""
     offset = float(header["vox_offset"]) or header.single_vox_offset
-    if not header.single_vox_offset <= offset <= LARGEST_DATA or offset != int(offset):
+    if not header.single_vox_offset <= offset <= LARGEST_OFFSET or offset != int(offset):
         raise BadFileError(f"impossible data offset in the header ({offset:g})")
     return int(offset)

@@ -253,8 +253,11 @@ def broken(kind: str, folder: Path) -> None:
     [
         ("no mask", "its mask is missing, there is only the image patient0001_2CH_ED.nii.gz"),
         ("no image", "its image is missing, there is only the mask patient0001_2CH_ED_gt.nii.gz"),
-        ("sizes", "image has 16 x 10 pixels, mask 16 x 9"),
-        ("spacings", "pixels of the image are 0.308 x 0.308 mm, those of the mask 0.3 x 0.5"),
+        ("sizes", "patient0001_2CH_ED_gt.nii.gz: has 16 x 9 pixels, its image 16 x 10"),
+        (
+            "spacings",
+            "patient0001_2CH_ED_gt.nii.gz: has pixels of 0.3 x 0.5 mm, those of its image 0.308",
+        ),
         ("label", "patient0001_2CH_ED_gt.nii.gz: labels run from 1 to 4, not within 0..3"),
         ("fraction", "patient0001_2CH_ED_gt.nii.gz: labels are not whole numbers"),
         ("bright", "patient0001_2CH_ED.nii.gz: intensities run from 200 to 359, not within 0..255"),
