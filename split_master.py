@@ -7,6 +7,11 @@ pictures to look at. It appears under its name only when it is whole.
 
 from __future__ import annotations
 
+from generator import shared
+
+if __name__ == "__main__":
+    shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
+
 import argparse
 import contextlib
 import csv
@@ -23,7 +28,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from generator import pictures, shared, splits
+from generator import pictures, splits
 from generator.master import description_of, find_master, read_master
 from generator.shared import RefusalError, write_whole
 from generator.splits import SUBSETS, Pair

@@ -7,27 +7,32 @@ Run again after an interruption, it goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generator import shared
+
+if __name__ == "__main__":
+    shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
+
+import argparse
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generator import nifti, pixels, shared
+from generator import nifti, pixels
 from generator.database import (
     Source,
     find_database,
     find_sources,
-    named,
-    read_frames,
     read_info,
+    read_labels,
 )
 from generator.master import (
     Row,
@@ -95,8 +100,8 @@ def write_pair(
 ) -> None:
     """Resize, encode and write one pair; nothing is written unless both files can be made."""
     image = pixels.resize_image(image, box.width, box.height)
+    labels = pixels.resize_labels(labels, box.width, box.height)
     mask = pixels.paint(labels, settings.masks, settings.structures)
-    mask = pixels.resize_labels(mask, box.width, box.height)
     image, mask = (pixels.on_square(picture, box, settings.size) for picture in (image, mask))
     if pair.mirrored:
         image, mask = pixels.flip(image), pixels.flip(mask)
@@ -114,15 +119,14 @@ def convert(
 
     Returns the rows of all its pairs, and how many are new. Raises BadFileError.
     """
-    with named(source.image):
-        grid = nifti.read_grid(source.image)
+    with nifti.opened(source.image) as (grid, frames):
         pairs = list(plan_pairs(source, grid, settings))
+        new = [pair for pair in pairs if not {pair.image, pair.mask} <= there]
+        images = [pixels.to_uint8(frame) for frame in frames] if new else []
+    labels = read_labels(source.mask, grid) if new else []
     box = pixels.place(grid, settings.size, settings.fit)
-    new = [pair for pair in pairs if not {pair.image, pair.mask} <= there]
-    if new:
-        images, labels = read_frames(source)
-        for pair in new:
-            write_pair(images[pair.frame], labels[pair.frame], box, pair, settings, master)
+    for pair in new:
+        write_pair(images[pair.frame], labels[pair.frame], box, pair, settings, master)
     info = read_info(source.image.parent, source.view)
     return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
 

@@ -6,12 +6,19 @@ them, their masks, and the Info files. A folder database_split with the subgroup
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generator import shared
+
+if __name__ == "__main__":
+    shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
+
 import argparse
 import gzip
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +26,7 @@ import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Header
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generator import phantom, shared
+from generator import phantom
 from generator.phantom import Heart, Sector
 from generator.shared import RefusalError
 

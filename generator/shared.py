@@ -9,6 +9,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -49,11 +50,28 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def quit_on_interrupt() -> None:
+    """From here until the work starts, Ctrl-C ends the script in one line.
+
+    To be called before the libraries are imported, which takes long enough to be interrupted.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored
+        signal.signal(signal.SIGINT, _quit)
+
+
+def _quit(*_: object) -> NoReturn:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
 def exit_code(prog: str, work: Callable[[], int]) -> int:
     """Do the work; turn what a user can mend into one line on stderr and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that a console cannot show
+    as_script = signal.getsignal(signal.SIGINT) is _quit
     try:
+        if as_script:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return work()
     except RefusalError as error:
         code, reason = 2, str(error)
@@ -63,6 +81,9 @@ def exit_code(prog: str, work: Callable[[], int]) -> int:
         code, reason = 2, f"{error.filename}: {error.strerror}"
         if error.errno in NO_ROOM:
             code, reason = 1, f"{reason}; make room and run the same command again to go on"
+    finally:
+        if as_script:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time
     print(f"{prog}: {reason}", file=sys.stderr)
     return code
 
@@ -109,7 +130,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """Hold a folder against a second run; the system lets go of it however the process ends."""
     try:
         lock = _lock(folder)
-    except (BlockingIOError, FileExistsError) as error:
+    except BlockingIOError as error:
         raise RefusalError(f"another run is writing to {folder}: wait until it ends") from error
     try:
         yield
@@ -146,8 +167,11 @@ def _put_back(old: Path, target: Path) -> None:
 if sys.platform == "win32":
 
     def _lock(folder: Path) -> int | None:
-        name = folder / f"{PARTIAL}lock"
-        return os.open(name, os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+        name = folder.with_name(f"{PARTIAL}{folder.name}.lock")
+        try:
+            return os.open(name, os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+        except OSError as error:
+            raise BlockingIOError from error
 
 else:
     import fcntl
