@@ -233,7 +233,9 @@ def _patient(master: Path, image: str) -> str:
 
 def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
     """The pairs that metadata.csv tells of, which must be those that are there."""
-    with (master / "metadata.csv").open(encoding="utf-8", newline="") as file:
+    with (master / "metadata.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
         rows = list(csv.DictReader(file))
     try:
         pairs = [Pair(r["file_name"], r["mask_file_name"], r["patient"], r) for r in rows]
