@@ -108,7 +108,8 @@ def sheet(
     thumbnails: Sequence[Picture], names: Sequence[str], legend: Sequence[tuple[str, Colour]] = ()
 ) -> Picture:
     """Thumbnails with their names under them, COLUMNS in a row, as a file browser shows them."""
-    captions = [wrap(name, THUMBNAIL) for name in names]
+    # OpenCV crashes on names that are no Unicode
+    captions = [wrap(name.encode(errors="replace").decode(), THUMBNAIL) for name in names]
     cell = THUMBNAIL + 8 + LINE * max(map(len, captions), default=1) + GAP
     rows = -(-len(thumbnails) // COLUMNS)
     foot = 2 * LINE + GAP if legend else 0
