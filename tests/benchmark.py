@@ -1,0 +1,205 @@
+"""How fast the scripts are, beside the least that must happen on the same machine.
+
+    .venv/bin/python -m tests.benchmark
+
+Makes its own database of phantoms of the release's sizes. What is compared alternates within one
+run, so that its ratios hold on a noisy machine; medians of the rounds are printed. The floor is
+zlib, a cast, one cv2.resize, one cv2.imencode and one write a file, in one thread, imports not
+counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from unittest import mock
+
+import cv2
+import numpy as np
+
+import split_master
+from generator import CAMUSImageMaskDatasetGenerator as script
+from generator import make_phantom_database as phantom
+from generator import pictures
+from generator.phantom import Sector
+
+ROOT = Path(__file__).resolve().parents[1]
+Times = tuple[float, float]  # wall clock and processor, seconds
+
+
+def timed(work: Callable[[], object]) -> Times:
+    wall, processor = time.perf_counter(), time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        result = work()
+    assert not result
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def alternate(rounds: int, folder: Path, **works: Callable[[], object]) -> dict[str, list[Times]]:
+    """Time works in turn, each with the output folder of the last one gone."""
+    times: dict[str, list[Times]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            shutil.rmtree(folder, ignore_errors=True)
+            os.sync()
+            times[name].append(timed(work))
+    return times
+
+
+def ratio(above: Sequence[Times], below: Sequence[Times], which: int) -> float:
+    """The median of the ratios round by round; which: 0 wall clock, 1 processor."""
+    return statistics.median(a[which] / b[which] for a, b in zip(above, below, strict=True))
+
+
+def wall(times: Sequence[Times]) -> float:
+    return statistics.median(seconds for seconds, _ in times)
+
+
+def multiply(database: Path, target: Path, patients: int) -> Path:
+    """A database of more or fewer patients, by hard links under other names."""
+    originals = sorted(database.iterdir())
+    for number in range(1, patients + 1):
+        original = originals[(number - 1) % len(originals)]
+        folder = target / f"patient{number:04}"
+        folder.mkdir(parents=True)
+        for path in original.iterdir():
+            os.link(path, folder / path.name.replace(original.name, folder.name))
+    return target
+
+
+def floor(database: Path, target: Path) -> None:
+    """The least that must happen to every file."""
+    target.mkdir(parents=True)
+    for path in sorted(database.glob("*/*.nii.gz")):
+        data = zlib.decompress(path.read_bytes(), 31)
+        width, height = (int(side) for side in np.frombuffer(data, "<i2", 2, 42))
+        pixels = np.frombuffer(data, "<f4", offset=352).astype(np.uint8).reshape(height, width)
+        method = cv2.INTER_AREA if width > 512 else cv2.INTER_CUBIC
+        if "_gt" in path.name:
+            method = cv2.INTER_NEAREST_EXACT
+        resized = cv2.resize(pixels, (512, round(512 * height / width)), interpolation=method)
+        jpg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        (target / path.name).write_bytes(jpg.tobytes())
+
+
+def generator(database: Path, target: Path, *options: object) -> Callable[[], int]:
+    return lambda: script.main([str(database), str(target), *map(str, options)])
+
+
+def split(master: Path, target: Path, *options: str) -> Callable[[], int]:
+    """The split without its pictures."""
+
+    def work() -> int:
+        blank = np.zeros((1, 1, 3), np.uint8)
+        with (
+            mock.patch.object(pictures, "train_sheets", lambda *_: {}),
+            mock.patch.object(pictures, "statistics", lambda _: blank),
+        ):
+            return split_master.main([str(master), str(target), *options])
+
+    return work
+
+
+def process(*arguments: object) -> tuple[float, float]:
+    """Seconds and peak memory in MB of the generator as a process of its own."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from generator.CAMUSImageMaskDatasetGenerator import main\n"
+        f"try: main({[str(a) for a in arguments]!r})\n"
+        "except SystemExit: pass\n"
+        "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
+    )
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, int(done.stdout.splitlines()[-1]) / 1024
+
+
+def measure(folder: Path, patients: int, rounds: int) -> None:
+    database, target = folder / "phantoms" / "database_nifti", folder / "out"
+    make = [str(database), "--patients", str(patients), "--frames", "0"]
+    seconds = timed(lambda: phantom.main(make))[0]
+    print(f"phantoms: {patients / seconds:.1f} patients/s, without sequences")
+
+    times = alternate(
+        rounds,
+        target,
+        floor=lambda: floor(database, target),
+        one=generator(database, target, "--jobs", 1),
+        two=generator(database, target, "--jobs", 2),
+    )
+    pairs = 4 * patients
+    print(f"key frames: {pairs / wall(times['one']):.0f} pairs/s with --jobs 1, "
+          f"{pairs / wall(times['two']):.0f} with --jobs 2, "
+          f"{ratio(times['one'], times['two'], 0):.2f} times as fast")  # fmt: skip
+    print(f"processor time / floor: {ratio(times['one'], times['floor'], 1):.2f} with --jobs 1, "
+          f"{ratio(times['two'], times['floor'], 1):.2f} with --jobs 2")  # fmt: skip
+
+    sizes = {f"of{n}": n for n in (patients // 4, patients, 4 * patients)}
+    larger = {name: multiply(database, folder / name, n) for name, n in sizes.items()}
+    works = {name: generator(larger[name], target) for name in sizes}
+    times = alternate(rounds, target, **works)
+    for name, number in sizes.items():
+        shutil.rmtree(target, ignore_errors=True)
+        memory = process(larger[name], target)[1]
+        print(f"{number} patients: {4 * number / wall(times[name]):.0f} pairs/s, {memory:.0f} MB")
+
+    release = multiply(database, folder / "release", 500)
+    process(release, folder / "finished")
+    again = statistics.median(process(release, folder / "finished")[0] for _ in range(rounds))
+    told = statistics.median(process("--help")[0] for _ in range(rounds))
+    print(f"start-up: --help {told:.2f} s, nothing left to do over 2000 pairs {again:.2f} s")
+
+    phantom.main([str(folder / "long" / "db"), "--patients", "8", "--frames", "29", "--seed", "1"])
+    long = folder / "long" / "db"
+    same = multiply(long, folder / "same", patients)  # of the same sizes
+    times = alternate(
+        rounds,
+        target,
+        key=generator(same, target),
+        sequence=generator(long, target, "--frames", "sequence"),
+    )
+    speed = ratio(times["key"], times["sequence"], 0) * (8 * 2 * 29) / pairs
+    shutil.rmtree(target)
+    with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
+        phantom.main([str(folder / "largest" / "db"), "--patients", "2", "--frames", "29"])
+    memory = process(folder / "largest" / "db", target, "--frames", "sequence", "--jobs", 2)[1]
+    print(f"half sequences: {speed:.2f} times as many frames/s as key frames pairs/s; "
+          f"{memory:.0f} MB at 29 frames of 787 x 649 with --jobs 2")  # fmt: skip
+
+    master = folder / "master"
+    timed(generator(release, master, "--mirror"))
+    times = alternate(
+        rounds,
+        target,
+        cp=lambda: subprocess.run(["cp", "-r", master, target], check=True).returncode,
+        copy=split(master, target),
+        link=split(master, target, "--link"),
+    )
+    print(f"split of 4000 pairs, speed / cp -r: {ratio(times['cp'], times['copy'], 0):.2f}, "
+          f"{ratio(times['cp'], times['link'], 0):.2f} with --link")  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patients", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        measure(Path(name), args.patients, args.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
