@@ -19,7 +19,7 @@ from generator.splits import EF_BANDS, QUALITIES, SUBSETS, Pair, ef_band, worse_
 
 Colour = tuple[int, int, int]
 
-COLUMNS, ROWS, THUMBNAIL, GAP = 6, 3, 200, 16
+COLUMNS, ROWS, THUMBNAIL, GAP = 6, 3, 176, 16
 TEXT_SCALE, LINE = 0.38, 16  # of the captions, and their height in pixels
 BLACK, GRAY = (40, 40, 40), (120, 120, 120)
 # Told apart by everyone: Okabe and Ito, https://jfly.uni-koeln.de/color
@@ -174,7 +174,9 @@ def _chart(chart: Chart, width: int = 560, height: int = 360) -> Picture:
 
 
 def png(canvas: Picture) -> bytes:
-    """The bytes of a PNG file."""
+    """The bytes of a PNG file, with one channel if no more are needed."""
+    if (canvas == canvas[:, :, :1]).all():
+        canvas = canvas[:, :, 0]
     return cv2.imencode(".png", canvas, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
