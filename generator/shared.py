@@ -64,6 +64,12 @@ def _quit(*_: object) -> NoReturn:
     os._exit(130)
 
 
+def _interrupt_once(*_: object) -> NoReturn:
+    """Let no second Ctrl-C disturb the clearing up after the first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def exit_code(prog: str, work: Callable[[], int]) -> int:
     """Do the work; turn what a user can mend into one line on stderr and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -71,16 +77,16 @@ def exit_code(prog: str, work: Callable[[], int]) -> int:
     as_script = signal.getsignal(signal.SIGINT) is _quit
     try:
         if as_script:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _interrupt_once)
         return work()
     except RefusalError as error:
         code, reason = 2, str(error)
     except KeyboardInterrupt:
-        code, reason = 130, "interrupted; run the same command again to go on"
+        code, reason = 130, "interrupted: run the same command again to finish"
     except OSError as error:
-        code, reason = 2, f"{error.filename}: {error.strerror}"
-        if error.errno in NO_ROOM:
-            code, reason = 1, f"{reason}; make room and run the same command again to go on"
+        code, remedy = (1, "make room") if error.errno in NO_ROOM else (2, "mend that")
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        reason = f"{what}: {remedy} and run the same command again"
     finally:
         if as_script:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time
@@ -146,13 +152,15 @@ def workshop(target: Path) -> Iterator[Path]:
     It is gone at the end. What a killed run left in it goes first, but for a target moved to `old`
     in it and not yet replaced, which goes back to its place.
     """
+    if not target.name:
+        raise RefusalError(f"{target} is the root of a disk: name a folder")
     folder = target.parent / f"{PARTIAL}{target.name}"
     folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder):
         try:
             _put_back(folder / "old", target)
             for left_over in folder.iterdir():
-                shutil.rmtree(left_over, ignore_errors=True)
+                shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
             yield folder
         finally:
             _put_back(folder / "old", target)
