@@ -181,7 +181,10 @@ def write_patients(database: Path, patients: int, frames: int, seed: int) -> Non
 
 def make_database(database: Path, patients: int, frames: int, seed: int) -> int:
     """Write a whole database beside its place, then move it there; returns the exit code."""
-    split = database.parent / "database_split"
+    given, database = database, database.resolve()
+    split = database.with_name("database_split")
+    if database == split:
+        raise RefusalError(f"{database} is where the subgroups go: name another folder")
     for folder in (database, split):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RefusalError(f"{folder} is not empty: name another place, or remove it yourself")
@@ -190,7 +193,7 @@ def make_database(database: Path, patients: int, frames: int, seed: int) -> int:
         write_split(workshop / "split", patients, seed)
         (workshop / "split").replace(split)
         (workshop / "database").replace(database)
-    print(f"{database}: {patients} phantom patients, subgroups in {split}")
+    print(f"{given}: {patients} phantom patients, and {split.name} beside it")
     return 0
 
 

@@ -20,7 +20,7 @@ BEAMS = 224
 DYNAMIC_RANGE = 66  # dB from black to white
 
 # Echo strengths, dB below white
-BLOOD, TISSUE, WALL, SEPTUM, PAPILLARY, PERICARDIUM, VALVE = -48, -26, -22, -15, -29, -9, -8
+BLOOD, TISSUE, WALL, SEPTUM, PAPILLARY, PERICARDIUM, VALVE = -50, -29, -22, -14, -30, -9, -7
 
 
 class Quality(NamedTuple):
@@ -33,8 +33,8 @@ class Quality(NamedTuple):
 
 QUALITIES = {
     "Good": Quality(1.0, -52, 3),
-    "Medium": Quality(0.82, -43, 5),
-    "Poor": Quality(0.6, -38, 7),
+    "Medium": Quality(0.85, -45, 5),
+    "Poor": Quality(0.72, -42, 8),
 }
 
 
@@ -158,7 +158,7 @@ def right_heart(heart: Heart, outline: Outlines) -> list[Stroke]:
     return [
         Stroke(np.concatenate([septal, free[::-1]]), BLOOD + 3),
         Stroke(free, WALL + 5, 4),
-        Stroke(atrium * (1, 1), TISSUE + 4, 4),
+        Stroke(atrium, TISSUE + 4, 4),
         Stroke(atrium, BLOOD + 4),
         *mitral_valve(*base, phase=1),
     ]
@@ -277,6 +277,7 @@ def echocardiogram(
     seen = TISSUE + quality.contrast * (echo - TISSUE) + slow
     power = np.power(np.float32(10), seen / 10) + np.float32(10 ** (quality.haze / 10))
     decibels = speckle(10 * np.log10(power), rng)
-    gray = np.clip(255 * (1 + decibels / DYNAMIC_RANGE), 0, 255).astype(np.float32)
-    picture = cv2.remap(gray, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    gray = np.clip(255 * (1 + decibels / DYNAMIC_RANGE), 0, 255)
+    smooth = cv2.GaussianBlur(gray, (0, 0), 0.7, sigmaY=0.9)  # as scanners do for the eye
+    picture = cv2.remap(smooth, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.rint(picture).astype(np.uint8)
