@@ -29,9 +29,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from generator import pictures, splits
-from generator.master import description_of, find_master, read_master
+from generator.master import description_of
+from generator.pairs import Pair, find_master, read_master
 from generator.shared import RefusalError, write_whole
-from generator.splits import SUBSETS, Pair
+from generator.splits import SUBSETS
 
 RATIOS = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
 MADE_BY = "split_master"
@@ -53,7 +54,7 @@ def assign(
     else:
         order = splits.shuffled(keys, args.seed)
         if args.stratify:
-            stratum_of = splits.strata(pairs, args.by)
+            stratum_of = splits.strata(pairs)
             order.sort(key=stratum_of.__getitem__)
         dealt = splits.deal(order, splits.subset_sizes(len(order), args.ratios))
         subset_of = {key: SUBSETS[index] for key, index in dealt.items()}
@@ -86,17 +87,17 @@ def table(rows: Mapping[str, Sequence[int]]) -> list[str]:
     ]
 
 
-def write_subset(
-    folder: Path, master: Path, pairs: Sequence[Pair], columns: Sequence[str], link: bool
-) -> None:
+def write_subset(folder: Path, master: Path, pairs: Sequence[Pair], link: bool) -> None:
     """Copy, or link, the pairs of a subset, and write their metadata.csv."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     for pair in tqdm(pairs, desc=folder.name, unit="pair", disable=None):
         for file in (pair.image, pair.mask):
             copy(master / file, folder / file, link)
+    if not pairs:  # a metadata.csv without rows makes Hugging Face's loader look for pictures
+        return
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, list(pairs[0].row), lineterminator="\n")
     writer.writeheader()
     writer.writerows(pair.row for pair in pairs)
     write_whole(folder / "metadata.csv", text.getvalue().encode(errors="surrogateescape"))
@@ -106,7 +107,7 @@ def copy(source: Path, target: Path, link: bool) -> None:
     """Copy a file's bytes; as a hard link if asked to and the disk can."""
     if link:
         with contextlib.suppress(OSError):
-            os.link(source, target)
+            os.link(source.resolve(), target)
             return
     shutil.copyfile(source, target)
 
@@ -124,12 +125,10 @@ def check_leakage(dataset: Path, pairs: Sequence[Pair], by: str) -> None:
 
 def describe(master: Path, chosen: Mapping[str, list[Pair]], args: argparse.Namespace) -> bytes:
     """The bytes of dataset.json: what the master says, and how it was split."""
-    how = {"official": True} if args.official else {
-        "ratios": [float(ratio) for ratio in args.ratios],
-        "seed": args.seed,
-        "by": args.by,
-        "stratify": args.stratify,
-    }  # fmt: skip
+    how: dict[str, object] = {"official": True}
+    if not args.official:
+        ratios = [float(ratio) for ratio in args.ratios]
+        how = {"ratios": ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
     counts = {
         subset: {"pairs": len(pairs), "patients": len({pair.patient for pair in pairs})}
         for subset, pairs in chosen.items()
@@ -144,7 +143,7 @@ def build(
     """Write a whole dataset into an empty folder."""
     pairs = [pair for own in chosen.values() for pair in own]
     for subset in sorted(SUBSETS):
-        write_subset(folder / subset, master, chosen[subset], list(pairs[0].row), args.link)
+        write_subset(folder / subset, master, chosen[subset], args.link)
     check_leakage(folder, pairs, args.by)
     drawn = pictures.train_sheets(master, chosen["train"], description_of(master))
     drawn["statistics.png"] = pictures.statistics(chosen)
@@ -162,10 +161,10 @@ def pack(folder: Path, archive: Path) -> None:
             file.writestr(entry, path.read_bytes())
 
 
-def check_target(dataset: Path, archive: Path, master: Path, args: argparse.Namespace) -> None:
+def check_place(dataset: Path, archive: Path, master: Path, args: argparse.Namespace) -> None:
     """Raise RefusalError unless the place is free, or an earlier dataset is to be replaced."""
-    if dataset.resolve().is_relative_to(master.resolve()):
-        raise RefusalError(f"{dataset} is in the master: name another folder")
+    if dataset.is_relative_to(master) or master.is_relative_to(dataset):
+        raise RefusalError(f"{dataset} and {master} lie in each other: name another folder")
     if dataset.exists() and not dataset.is_dir():
         raise RefusalError(f"{dataset} is a file: name another folder")
     if dataset.is_dir() and any(dataset.iterdir()):
@@ -189,25 +188,32 @@ def packed_here(archive: Path) -> bool:
 
 def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; returns the exit code."""
-    master, dataset = find_master(args.master), args.dataset
+    master, dataset = find_master(args.master), args.dataset.resolve()
     archive = dataset.with_name(f"{dataset.name}.zip")
-    check_target(dataset, archive, master, args)
-    pairs = read_master(master)
-    if not pairs:
-        raise RefusalError(f"{master} has no pairs: run the generator first")
-    chosen, remarks = assign(pairs, args)
     with shared.workshop(dataset) as workshop:
+        check_place(dataset, archive, master.resolve(), args)
+        pairs = read_master(master)
+        if not pairs:
+            raise RefusalError(f"{master} has no pairs: run the generator first")
+        chosen, remarks = assign(pairs, args)
         build(workshop / "new", master, chosen, args)
         if args.zip:
             pack(workshop / "new", workshop / "zip")
-        if dataset.exists():
-            dataset.replace(workshop / "old")
-        (workshop / "new").replace(dataset)
-        if args.zip:
-            (workshop / "zip").replace(archive)
-    print(*table(counts_of(chosen)), *remarks, sep="\n")
-    print(f"{dataset}: {len(pairs)} pairs")
+        check_place(dataset, archive, master.resolve(), args)  # that took a while
+        publish(workshop, dataset, archive, args.overwrite)
+    print(*table(counts_of(chosen)), *remarks, f"{args.dataset}: {len(pairs)} pairs", sep="\n")
     return 0
+
+
+def publish(workshop: Path, dataset: Path, archive: Path, overwrite: bool) -> None:
+    """Move what was built to its place; the archive of a replaced dataset goes with it."""
+    if overwrite and packed_here(archive):
+        archive.unlink()
+    if dataset.exists():
+        dataset.replace(workshop / "old")
+    (workshop / "new").replace(dataset)
+    if (workshop / "zip").exists():
+        (workshop / "zip").replace(archive)
 
 
 def counts_of(chosen: Mapping[str, list[Pair]]) -> dict[str, list[int]]:
@@ -287,7 +293,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--official goes without --ratios, --stratify and --by pair")
     args.ratios = args.ratios or RATIOS
     if sum(args.ratios) != 1:
-        parser.error(f"--ratios sum to {float(sum(args.ratios)):g}, not to 1")
+        parser.error(f"--ratios sum to {float(sum(args.ratios))}, not to 1")
+    if args.stratify and args.by == "pair":
+        parser.error("--stratify is about patients: it goes without --by pair")
     return shared.exit_code(parser.prog, lambda: split(args))
 
 

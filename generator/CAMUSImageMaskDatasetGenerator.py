@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from tqdm import tqdm
 from generator import nifti, pixels
 from generator.database import (
     Source,
+    changed_at,
     find_database,
     find_sources,
     read_info,
@@ -95,39 +96,45 @@ def metadata_row(
     )
 
 
-def write_pair(
-    image: Picture, labels: Picture, box: Box, pair: Target, settings: Settings, master: Path
-) -> None:
-    """Resize, encode and write one pair; nothing is written unless both files can be made."""
+def encode_pair(
+    image: Picture, labels: Picture, box: Box, mirrored: bool, settings: Settings
+) -> tuple[bytes, bytes]:
+    """The bytes of an image file and of its mask file. Raises BadFileError."""
     image = pixels.resize_image(image, box.width, box.height)
     labels = pixels.resize_labels(labels, box.width, box.height)
     mask = pixels.paint(labels, settings.masks, settings.structures)
     image, mask = (pixels.on_square(picture, box, settings.size) for picture in (image, mask))
-    if pair.mirrored:
+    if mirrored:
         image, mask = pixels.flip(image), pixels.flip(mask)
     step = LEVELS[settings.masks][1]
-    mask_file = pixels.encode_mask(mask, settings.mask_format, settings.quality, step)
-    image_file = pixels.encode(image, settings.format, settings.quality)
-    write_whole(master / pair.image, image_file)
-    write_whole(master / pair.mask, mask_file)
+    return (
+        pixels.encode(image, settings.format, settings.quality),
+        pixels.encode_mask(mask, settings.mask_format, settings.quality, step),
+    )
 
 
 def convert(
-    source: Source, settings: Settings, master: Path, there: frozenset[str]
+    source: Source, settings: Settings, master: Path, there: Mapping[str, float]
 ) -> tuple[list[Row], int]:
-    """Make the pairs of a source that are not yet there.
+    """Make the pairs of a source that are not yet there: all of them, or none.
 
-    Returns the rows of all its pairs, and how many are new. Raises BadFileError.
+    there: the time of each file of the master. Returns the rows of all pairs of the source, and
+    how many are new. Raises BadFileError.
     """
+    info, changed = read_info(source.image.parent, source.view), changed_at(source)
     with nifti.opened(source.image) as (grid, frames):
         pairs = list(plan_pairs(source, grid, settings))
-        new = [pair for pair in pairs if not {pair.image, pair.mask} <= there]
+        new = [p for p in pairs if min(there.get(p.image, 0), there.get(p.mask, 0)) < changed]
         images = [pixels.to_uint8(frame) for frame in frames] if new else []
     labels = read_labels(source.mask, grid) if new else []
     box = pixels.place(grid, settings.size, settings.fit)
-    for pair in new:
-        write_pair(images[pair.frame], labels[pair.frame], box, pair, settings, master)
-    info = read_info(source.image.parent, source.view)
+    files = [
+        encode_pair(images[pair.frame], labels[pair.frame], box, pair.mirrored, settings)
+        for pair in new
+    ]
+    for pair, (image_file, mask_file) in zip(new, files, strict=True):
+        write_whole(master / pair.image, image_file)
+        write_whole(master / pair.mask, mask_file)
     return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
 
 
@@ -148,6 +155,8 @@ def generate(args: argparse.Namespace) -> int:
         for name, reason in problems.items():
             print(f"{name}: {reason}", file=sys.stderr)
         rows, written, failed = convert_all(sources, settings, master, there, args.jobs)
+        for outdated in there.keys() - {name for row in rows for name in row[:2]}:
+            (master / outdated).unlink(missing_ok=True)
         write_whole(master / "metadata.csv", metadata_csv(rows))
     print(
         f"{master}: {written} pairs written, {len(rows) - written} already there, "
@@ -165,7 +174,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def convert_all(
-    sources: list[Source], settings: Settings, master: Path, there: frozenset[str], jobs: int
+    sources: list[Source], settings: Settings, master: Path, there: Mapping[str, float], jobs: int
 ) -> tuple[list[Row], int, int]:
     """Convert the sources side by side; returns all rows, new pairs and failed sources."""
     rows, written, failed = [], 0, 0
@@ -193,7 +202,9 @@ def structure(text: str) -> str:
     for name, label in STRUCTURES.items():
         if text in (name, str(label)):
             return name
-    raise argparse.ArgumentTypeError(f"{text!r} is none of lv, myo, la, 1, 2, 3")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is none of lv, myo, la, 1, 2, 3 (DATABASE and MASTER stand before --structures)"
+    )
 
 
 def arguments() -> shared.Parser:

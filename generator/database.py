@@ -50,7 +50,7 @@ def find_sources(database: Path, frames: str) -> tuple[list[Source], dict[str, s
 
     Names that differ in case alone are one name, as they are on the disks of many systems.
     """
-    halves: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    found: dict[str, list[tuple[re.Match[str], Path]]] = defaultdict(list)
     sources, problems = [], {}
     for patient in sorted(path for path in database.glob("patient*") if path.is_dir()):
         try:
@@ -60,17 +60,18 @@ def find_sources(database: Path, frames: str) -> tuple[list[Source], dict[str, s
             continue
         for path in files:
             if match := SOURCE_FILE.fullmatch(path.name):
-                halves[match["name"].casefold()][bool(match["mask"])].append(path)
-    wanted = [name for name in halves if name.endswith("half_sequence") == (frames == "sequence")]
-    for images, masks in (halves[name] for name in sorted(wanted)):
-        match = SOURCE_FILE.fullmatch((images + masks)[0].name)
-        assert match
+                found[match["name"].casefold()].append((match, path))
+    wanted = [name for name in found if name.endswith("half_sequence") == (frames == "sequence")]
+    for files_of_name in (found[name] for name in sorted(wanted)):
+        images = [path for match, path in files_of_name if not match["mask"]]
+        masks = [path for match, path in files_of_name if match["mask"]]
+        name = files_of_name[0][0]
         if len(images) == len(masks) == 1:
-            parts = match["name"], match["patient"], match["view"], match["instant"]
+            parts = name["name"], name["patient"], name["view"], name["instant"]
             sources.append(Source(*parts, images[0], masks[0]))
         else:
-            problems[match["name"]] = _why_no_pair(images, masks)
-    return sources, problems, 0 if frames == "sequence" else len(halves) - len(wanted)
+            problems[name["name"]] = _why_no_pair(images, masks)
+    return sources, problems, 0 if frames == "sequence" else len(found) - len(wanted)
 
 
 def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
@@ -80,6 +81,18 @@ def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
     if images:
         return f"its mask is missing, there is only the image {images[0].name}"
     return f"its image is missing, there is only the mask {masks[0].name}"
+
+
+def changed_at(source: Source) -> float:
+    """When a source last became what it is; unlike its time of modification, no copy keeps it.
+
+    Raises BadFileError.
+    """
+    try:
+        return max(path.stat().st_ctime for path in (source.image, source.mask))
+    except OSError as error:
+        name = Path(error.filename).name
+        raise BadFileError(f"{name}: cannot be read ({error.strerror})") from error
 
 
 def read_info(folder: Path, view: str) -> dict[str, str]:

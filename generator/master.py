@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Any, NamedTuple
 from generator.database import SOURCE_NAME
 from generator.nifti import Grid
 from generator.pixels import LEVELS, Box
-from generator.shared import LITTER, PARTIAL, RefusalError, own_files, write_whole
-from generator.splits import Pair
+from generator.shared import PARTIAL, RefusalError, own_files, write_whole
 
 PAIR_FILE = rf"(?:images|masks)/(?:mirrored_)?(?P<name>{SOURCE_NAME})(?:_frame\d+)?\.(?:jpg|png)"
 OWN_FILE = re.compile(
@@ -140,30 +138,33 @@ def dataset_json(settings: Settings) -> bytes:
 
 def open_master(
     master: Path, settings: Settings, overwrite: bool, sources: set[str]
-) -> frozenset[str]:
-    """Make the master ready to be written to, and tell which of its files are there already.
+) -> dict[str, float]:
+    """Make the master ready to be written to; the pictures that are there, and their times.
 
     Raises RefusalError, with nothing touched, where the folder is not this run's to go on with:
     someone else's files, other settings, or pairs of other sources than the ones named.
     """
     files = own_files(master, OWN_FILE)
-    whole = {name for name in files if PARTIAL not in name and (master / name).stat().st_size}
+    facts = {name: (master / name).stat() for name in files if PARTIAL not in name}
+    whole = {name: fact.st_mtime for name, fact in facts.items() if fact.st_size}
     description = description_of(master)
     if whole and description.get("made_by") != MADE_BY:
         raise RefusalError(f"{master} was not made by this script: name another folder")
     if whole and not overwrite:
-        _check_going_on(master, description["settings"], settings, whole, sources)
+        _check_going_on(master, description.get("settings", {}), settings, whole, sources)
     for name in files:
         if name != "dataset.json" and (overwrite or name not in whole or name == "metadata.csv"):
             (master / name).unlink()
     for folder in ("images", "masks"):
         (master / folder).mkdir(exist_ok=True)
     write_whole(master / "dataset.json", dataset_json(settings))
-    return frozenset() if overwrite else frozenset(whole)
+    if overwrite:
+        return {}
+    return {name: time for name, time in whole.items() if "/" in name}
 
 
 def _check_going_on(
-    master: Path, old: dict[str, Any], settings: Settings, files: set[str], sources: set[str]
+    master: Path, old: dict[str, Any], settings: Settings, files: Iterable[str], sources: set[str]
 ) -> None:
     new = asdict(settings)
     if changed := [f"{key} {old.get(key)}" for key in new if old.get(key) != new[key]]:
@@ -172,89 +173,21 @@ def _check_going_on(
             "name another folder, or start over with --overwrite"
         )
     matches = filter(None, (re.fullmatch(PAIR_FILE, name) for name in sorted(files)))
-    if strange := [match[0] for match in matches if match["name"] not in sources]:
+    if strange := [
+        match[0] for match in matches if not sources & {match["name"], match["patient"]}
+    ]:
         raise RefusalError(
             f"{master} holds {strange[0]}, which this database does not: "
             "name another folder, or start over with --overwrite"
         )
 
 
-def find_master(given: Path | None) -> Path:
-    """The folder given, or the first of the default places that has images and masks."""
-    places = [given] if given else [Path("CAMUS-master"), Path("generator/CAMUS-master")]
-    for folder in places:
-        if (folder / "images").is_dir() and (folder / "masks").is_dir():
-            return folder
-    raise RefusalError(
-        f"no images and masks in {' or '.join(map(str, places))}: "
-        "name the folder, or make it with generator/CAMUSImageMaskDatasetGenerator.py"
-    )
-
-
-def read_master(master: Path) -> list[Pair]:
-    """All pairs of a master, sorted. Raises RefusalError unless each file has its partner."""
-    images, masks = (_list(master, folder) for folder in ("images", "masks"))
-    if (master / "metadata.csv").exists():
-        return _read_metadata(master, images, masks)
-    if description_of(master).get("made_by") == MADE_BY:
-        raise RefusalError(f"{master} is not finished: run the generator to its end")
-    partners = {Path(mask).stem: mask for mask in reversed(masks)}
-    pairs = []
-    for image in images:
-        mask = partners.get(Path(image).stem, "")
-        row = {"file_name": image, "mask_file_name": mask, "patient": _patient(master, image)}
-        pairs.append(Pair(image, mask, row["patient"], row))
-    _check_files(master, images, [p.image for p in pairs if p.mask], "has no mask")
-    _check_files(master, masks, [p.mask for p in pairs if p.mask], "has no image of its own")
-    return pairs
-
-
-def _list(master: Path, folder: str) -> list[str]:
-    names = (path.name for path in (master / folder).iterdir())
-    return sorted(
-        f"{folder}/{name}"
-        for name in names
-        if not LITTER.fullmatch(name) and not name.startswith(PARTIAL)
-    )
-
-
-def _patient(master: Path, image: str) -> str:
-    """patient0001 of images/mirrored_patient0001_2CH_ED.jpg and the like."""
-    stem = Path(image).stem.casefold()
-    match = re.match(r"(?:mirrored_)?(patient.*?)_[2-4]ch", stem) or re.search(
-        r"(patient[ _-]?\d+)", stem
-    )
-    if not match:
-        raise RefusalError(
-            f"{master / image} names no patient: call it patientNNNN_..., or add a metadata.csv"
-        )
-    return match[1]
-
-
-def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
-    """The pairs that metadata.csv tells of, which must be those that are there."""
-    with (master / "metadata.csv").open(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        rows = list(csv.DictReader(file))
-    try:
-        pairs = [Pair(r["file_name"], r["mask_file_name"], r["patient"], r) for r in rows]
-    except KeyError as error:
-        raise RefusalError(f"{master / 'metadata.csv'} has no column {error}") from error
-    for files, told in ((images, [p.image for p in pairs]), (masks, [p.mask for p in pairs])):
-        _check_files(master, files, told, "is not in metadata.csv")
-        _check_files(master, told, files, "is in metadata.csv alone, or twice")
-    return sorted(pairs, key=lambda pair: pair.image)
-
-
-def _check_files(master: Path, files: list[str], others: list[str], reason: str) -> None:
-    for name in sorted((Counter(files) - Counter(others)).elements()):
-        raise RefusalError(f"{master / name} {reason}: nothing was written, mend the master first")
-
-
 def description_of(folder: Path) -> dict[str, Any]:
-    """What dataset.json in a folder says; empty without one that can be read."""
+    """What dataset.json in a folder says; empty without one of the form that the scripts write."""
     try:
-        return dict(json.loads((folder / "dataset.json").read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        description = json.loads((folder / "dataset.json").read_bytes())
+    except (FileNotFoundError, ValueError):
         return {}
+    if isinstance(description, dict) and isinstance(description.get("settings", {}), dict):
+        return description
+    return {}

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from generator.pairs import Pair
 from generator.pixels import LEVELS, Picture
 from generator.shared import RefusalError
-from generator.splits import EF_BANDS, QUALITIES, SUBSETS, Pair, ef_band, worse_quality
+from generator.splits import EF_BANDS, QUALITIES, SUBSETS, ef_band, worse_quality
 
 Colour = tuple[int, int, int]
 
@@ -35,7 +36,7 @@ class Chart(NamedTuple):
     groups: Sequence[str]
     series: Sequence[str]
     heights: Sequence[Sequence[float]]
-    unit: str = ""
+    scale: float | None = None  # the height of a full bar; None for the highest
 
 
 def text_width(text: str, scale: float = TEXT_SCALE) -> int:
@@ -157,7 +158,7 @@ def _chart(chart: Chart, width: int = 560, height: int = 360) -> Picture:
         legend = list(zip(chart.series, colours, strict=False))
         _legend(canvas, legend, ((width - length) // 2, 54))
     top, bottom, left, right = 86, height - 48, 24, width - 24
-    highest = max((value for row in chart.heights for value in row), default=0) or 1
+    highest = chart.scale or max(value for row in chart.heights for value in row) or 1
     slot = (right - left) / max(1, len(chart.groups))
     bar = int(min(72, 0.8 * slot / len(chart.series)))
     for group, name in enumerate(chart.groups):
@@ -167,7 +168,7 @@ def _chart(chart: Chart, width: int = 560, height: int = 360) -> Picture:
             x = int(middle + (series - len(chart.series) / 2) * bar)
             y = int(bottom - (bottom - top) * value / highest)
             cv2.rectangle(canvas, (x + 1, y), (x + bar - 2, bottom), colour, -1)
-            write_text(canvas, f"{value:.0f}{chart.unit}", (x + bar // 2, y - 6))
+            write_text(canvas, f"{value:.0f}", (x + bar // 2, y - 6))
         write_text(canvas, name, (int(middle), bottom + 20), scale=0.45)
     cv2.line(canvas, (left, bottom), (right, bottom), GRAY, 1)
     return canvas
@@ -191,7 +192,7 @@ def read_picture(path: Path) -> Picture:
 
 def levels_of(masks: Sequence[Picture], description: Mapping[str, Any]) -> tuple[int, ...]:
     """The gray levels of labels 0, 1, ... in masks: as told by the master, or as it looks."""
-    told = description.get("settings", {}).get("masks")
+    told = str(description.get("settings", {}).get("masks"))
     if told in LEVELS:
         return LEVELS[told]
     highest = max((int(mask.max()) for mask in masks), default=0)
@@ -233,16 +234,17 @@ def statistics(chosen: Mapping[str, list[Pair]]) -> Picture:
         for pair in pairs:
             patients[subset][pair.patient].append(pair.row)
     panels = [
-        Chart("pairs", SUBSETS, [""], [[len(chosen[subset]) for subset in SUBSETS]]),
-        Chart("patients", SUBSETS, [""], [[len(patients[subset]) for subset in SUBSETS]]),
+        Chart("number of pairs", SUBSETS, [""], [[len(chosen[subset]) for subset in SUBSETS]]),
+        Chart("number of patients", SUBSETS, [""], [[len(patients[subset]) for subset in SUBSETS]]),
     ]
     for title, series, kind in (
-        ("ejection fraction, % of patients", EF_BANDS, ef_band),
-        ("image quality of the worse view, % of patients", QUALITIES, worse_quality),
+        ("ejection fraction", EF_BANDS, ef_band),
+        ("image quality of the worse view", QUALITIES, worse_quality),
     ):
         counts = {s: Counter(kind(rows) for rows in patients[s].values()) for s in SUBSETS}
         known = {s: sum(counts[s][name] for name in series) for s in SUBSETS}
         if any(known.values()):
+            groups = [f"{s}, {known[s]} known" for s in SUBSETS]
             heights = [[100 * counts[s][n] / max(1, known[s]) for s in SUBSETS] for n in series]
-            panels.append(Chart(title, SUBSETS, series, heights))
+            panels.append(Chart(f"{title}, % of patients", groups, series, heights, scale=100))
     return charts(panels)

@@ -54,7 +54,7 @@ def _check_range(pixels: npt.NDArray[Any], limit: int, what: str) -> None:
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise BadFileError(f"{what} are not all finite")
     if lowest < 0 or highest > limit:
-        raise BadFileError(f"{what} run from {lowest:g} to {highest:g}, not within 0..{limit}")
+        raise BadFileError(f"{what} run from {lowest!s} to {highest!s}, not within 0..{limit}")
 
 
 def place(grid: Grid, size: int, fit: str) -> Box:

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
+from generator.pairs import Pair
 from generator.shared import RefusalError
 
 SUBSETS = ("train", "valid", "test")
@@ -18,20 +18,6 @@ OFFICIAL = {"train": "training", "valid": "validation", "test": "testing"}
 EF_BANDS = ("EF to 45", "EF 45-55", "EF from 55")
 QUALITIES = ("Good", "Medium", "Poor")
 UNKNOWN = "unknown"
-
-
-class Pair(NamedTuple):
-    """An image and its mask, as paths within the master, and its row of metadata.csv."""
-
-    image: str
-    mask: str
-    patient: str
-    row: dict[str, str]
-
-    @property
-    def original(self) -> str:
-        """The name that a pair has in common with its mirrored copy."""
-        return Path(self.image).stem.removeprefix("mirrored_")
 
 
 def key_of(pair: Pair, by: str) -> str:
@@ -80,15 +66,15 @@ def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, int]:
     return subset_of
 
 
-def strata(pairs: Iterable[Pair], by: str) -> dict[str, tuple[str, str]]:
-    """The stratum of each key: band of the ejection fraction, and the worse view's quality.
+def strata(pairs: Iterable[Pair]) -> dict[str, tuple[str, str]]:
+    """The stratum of each patient: band of the ejection fraction, and the worse view's quality.
 
     Raises RefusalError where the metadata tells of no patient.
     """
     rows = defaultdict(list)
     for pair in pairs:
-        rows[key_of(pair, by)].append(pair.row)
-    bands = {key: (ef_band(own), worse_quality(own)) for key, own in rows.items()}
+        rows[pair.patient].append(pair.row)
+    bands = {patient: (ef_band(own), worse_quality(own)) for patient, own in rows.items()}
     if all(UNKNOWN in band for band in bands.values()):
         raise RefusalError(
             "--stratify needs ef and image_quality in metadata.csv, from the Info files of the "

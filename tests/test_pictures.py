@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from generator import pictures
+from generator.pairs import Pair
 from generator.pictures import GAP, STRUCTURE_COLOURS, THUMBNAIL, Chart
 from generator.pixels import LEVELS, Picture
-from generator.splits import Pair
 
 CELL = THUMBNAIL + GAP
 
@@ -81,8 +81,44 @@ def test_a_chart_draws_bars_to_scale() -> None:
     assert tall == pytest.approx(2 * short, abs=2)
 
 
-def test_charts_of_nothing_are_drawn() -> None:
-    assert pictures.charts([Chart("t", ["a"], ["x", "y"], [[0], [0]])] * 3).shape[2] == 3
+def bar_heights(canvas: Picture, colour: tuple[int, int, int]) -> list[int]:
+    """The heights of the bars of a colour, from left to right, in pixels."""
+    heights = (canvas == colour).all(2).sum(0)
+    edges = np.nonzero(np.diff(heights > 20, prepend=False, append=False))[0]
+    return [int(heights[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_charts_of_nothing_have_no_bars() -> None:
+    canvas = pictures.charts([Chart("t", ["a"], ["x", "y"], [[0], [0]])] * 3)
+    assert bar_heights(canvas, pictures.BLUE) == []
+
+
+def test_statistics_show_pairs_patients_ef_and_quality_of_each_subset() -> None:
+    facts = {"a": ("40", "Good"), "b": ("50", "Good"), "c": ("60", "Poor"), "d": ("", "")}
+
+    def pairs(*patients: str) -> list[Pair]:
+        return [
+            Pair("", "", patient, {"ef": facts[patient][0], "image_quality": facts[patient][1]})
+            for patient in patients
+            for _ in range(4)
+        ]
+
+    canvas = pictures.statistics(
+        {"train": pairs("a", "b"), "valid": pairs("c"), "test": pairs("d")}
+    )
+    height, width = (side // 2 for side in canvas.shape[:2])
+    counts, patients = canvas[:height, :width], canvas[:height, width:]
+    for panel in (counts, patients):  # 8, 4, 4 pairs; 2, 1, 1 patients
+        train, valid, test = bar_heights(panel, pictures.BLUE)
+        assert train == pytest.approx(2 * valid, abs=3) and valid == test
+    ef, quality = canvas[height:, :width], canvas[height:, width:]
+    low, middle, high = (
+        bar_heights(ef[80:], colour) for colour in (pictures.BLUE, pictures.ORANGE, pictures.GREEN)
+    )
+    assert len(low) == len(middle) == len(high) == 1  # 50 % and 50 % of train, all of valid
+    assert low == middle and high[0] == pytest.approx(2 * low[0], abs=3)
+    good, poor = (bar_heights(quality[80:], c) for c in (pictures.BLUE, pictures.GREEN))
+    assert good == poor == high  # all of train, all of valid
 
 
 @pytest.mark.parametrize("masks", ["gray", "binary", "index"])

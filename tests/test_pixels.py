@@ -29,13 +29,13 @@ def test_labels_of_any_type_come_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("convert", "value", "reason"),
     [
-        (pixels.to_uint8, -0.1, "intensities run from -0.1 to 1"),
+        (pixels.to_uint8, -0.1, "intensities run from -0.1 to 1.0"),
         (pixels.to_uint8, 255.1, "to 255.1, not within 0..255"),
         (pixels.to_uint8, np.nan, "not all finite"),
         (pixels.to_uint8, np.inf, "not all finite"),
         (pixels.to_uint8, -np.inf, "not all finite"),
-        (pixels.to_labels, 4, "labels run from 1 to 4, not within 0..3"),
-        (pixels.to_labels, -1, "labels run from -1 to 1"),
+        (pixels.to_labels, 4, "labels run from 1.0 to 4.0, not within 0..3"),
+        (pixels.to_labels, -1, "labels run from -1.0 to 1.0"),
         (pixels.to_labels, 0.5, "not whole"),
         (pixels.to_labels, np.nan, "not all finite"),
     ],
