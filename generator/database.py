@@ -98,7 +98,7 @@ def changed_at(source: Source) -> float:
 def read_info(folder: Path, view: str) -> dict[str, str]:
     """The `Key: value` lines of a patient's Info_2CH.cfg or Info_4CH.cfg; empty without it."""
     try:
-        text = (folder / f"Info_{view}.cfg").read_text("utf-8-sig", errors="replace")
+        text = (folder / f"Info_{view}.cfg").read_bytes().decode("utf-8-sig", "replace")
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,18 +74,21 @@ def opened(path: Path) -> Iterator[tuple[Grid, Iterator[npt.NDArray[Any]]]]:
         raise BadFileError(f"{path.name}: {error}") from error
 
 
-def _inflating(file: BinaryIO) -> Read:
+def _inflating(file: BufferedReader) -> Read:
     """A function that gives the next bytes of a gzip file, fewer than asked for only at its end.
 
     Much of gzip.open's time goes into small pieces, in which threads then wait for each other.
     """
     inflater, pending = zlib.decompressobj(wbits=31), b""
+    left = os.fstat(file.fileno()).st_size
 
     def read(size: int) -> bytes:
-        nonlocal inflater, pending
+        nonlocal inflater, pending, left
         parts = []
         while size:
-            pending = pending or file.read(CHUNK)
+            if not pending:
+                pending = file.read(max(1, min(left, CHUNK)))  # no larger a buffer than needed
+                left -= len(pending)
             if inflater.eof:
                 if not pending:
                     break

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import io
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -35,6 +35,7 @@ from generator import pictures
 from generator.phantom import Sector
 
 ROOT = Path(__file__).resolve().parents[1]
+Work = Callable[[Path], object]
 Times = tuple[float, float]  # wall clock and processor, seconds
 
 
@@ -46,14 +47,17 @@ def timed(work: Callable[[], object]) -> Times:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def alternate(rounds: int, folder: Path, **works: Callable[[], object]) -> dict[str, list[Times]]:
-    """Time works in turn, each with the output folder of the last one gone."""
+def alternate(rounds: int, folder: Path, **works: Work) -> dict[str, list[Times]]:
+    """Time works in turn, each with a new output folder.
+
+    Nothing is deleted meanwhile: ext4 is slow to make files just after many were deleted.
+    """
     times: dict[str, list[Times]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            shutil.rmtree(folder, ignore_errors=True)
+            target = Path(tempfile.mkdtemp(dir=folder)) / "out"
             os.sync()
-            times[name].append(timed(work))
+            times[name].append(timed(partial(work, target)))
     return times
 
 
@@ -93,14 +97,14 @@ def floor(database: Path, target: Path) -> None:
         (target / path.name).write_bytes(jpg.tobytes())
 
 
-def generator(database: Path, target: Path, *options: object) -> Callable[[], int]:
-    return lambda: script.main([str(database), str(target), *map(str, options)])
+def generator(database: Path, *options: object) -> Work:
+    return lambda target: script.main([str(database), str(target), *map(str, options)])
 
 
-def split(master: Path, target: Path, *options: str) -> Callable[[], int]:
+def split(master: Path, *options: str) -> Work:
     """The split without its pictures."""
 
-    def work() -> int:
+    def work(target: Path) -> int:
         blank = np.zeros((1, 1, 3), np.uint8)
         with (
             mock.patch.object(pictures, "train_sheets", lambda *_: {}),
@@ -126,17 +130,17 @@ def process(*arguments: object) -> tuple[float, float]:
 
 
 def measure(folder: Path, patients: int, rounds: int) -> None:
-    database, target = folder / "phantoms" / "database_nifti", folder / "out"
+    database = folder / "phantoms" / "database_nifti"
     make = [str(database), "--patients", str(patients), "--frames", "0"]
     seconds = timed(lambda: phantom.main(make))[0]
     print(f"phantoms: {patients / seconds:.1f} patients/s, without sequences")
 
     times = alternate(
         rounds,
-        target,
-        floor=lambda: floor(database, target),
-        one=generator(database, target, "--jobs", 1),
-        two=generator(database, target, "--jobs", 2),
+        folder,
+        floor=partial(floor, database),
+        one=generator(database, "--jobs", 1),
+        two=generator(database, "--jobs", 2),
     )
     pairs = 4 * patients
     print(f"key frames: {pairs / wall(times['one']):.0f} pairs/s with --jobs 1, "
@@ -145,13 +149,12 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     print(f"processor time / floor: {ratio(times['one'], times['floor'], 1):.2f} with --jobs 1, "
           f"{ratio(times['two'], times['floor'], 1):.2f} with --jobs 2")  # fmt: skip
 
+    few = multiply(database, folder / "few", patients // 4)
     sizes = {f"of{n}": n for n in (patients // 4, patients, 4 * patients)}
-    larger = {name: multiply(database, folder / name, n) for name, n in sizes.items()}
-    works = {name: generator(larger[name], target) for name in sizes}
-    times = alternate(rounds, target, **works)
+    same = {name: multiply(few, folder / name, n) for name, n in sizes.items()}
+    times = alternate(rounds, folder, **{name: generator(same[name]) for name in sizes})
     for name, number in sizes.items():
-        shutil.rmtree(target, ignore_errors=True)
-        memory = process(larger[name], target)[1]
+        memory = process(same[name], folder / f"{name}-memory")[1]
         print(f"{number} patients: {4 * number / wall(times[name]):.0f} pairs/s, {memory:.0f} MB")
 
     release = multiply(database, folder / "release", 500)
@@ -160,31 +163,28 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     told = statistics.median(process("--help")[0] for _ in range(rounds))
     print(f"start-up: --help {told:.2f} s, nothing left to do over 2000 pairs {again:.2f} s")
 
-    phantom.main([str(folder / "long" / "db"), "--patients", "8", "--frames", "29", "--seed", "1"])
     long = folder / "long" / "db"
-    same = multiply(long, folder / "same", patients)  # of the same sizes
-    times = alternate(
-        rounds,
-        target,
-        key=generator(same, target),
-        sequence=generator(long, target, "--frames", "sequence"),
-    )
+    timed(lambda: phantom.main([str(long), "--patients", "8", "--frames", "29", "--seed", "1"]))
+    key = multiply(long, folder / "key", patients)  # key frames of the same sizes
+    sequence = generator(long, "--frames", "sequence")
+    times = alternate(rounds, folder, key=generator(key), sequence=sequence)
     speed = ratio(times["key"], times["sequence"], 0) * (8 * 2 * 29) / pairs
-    shutil.rmtree(target)
+    largest = [str(folder / "largest" / "db"), "--patients", "2", "--frames", "29"]
     with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
-        phantom.main([str(folder / "largest" / "db"), "--patients", "2", "--frames", "29"])
-    memory = process(folder / "largest" / "db", target, "--frames", "sequence", "--jobs", 2)[1]
+        timed(lambda: phantom.main(largest))
+    options = ("--frames", "sequence", "--jobs", 2)
+    memory = process(largest[0], folder / "largest-memory", *options)[1]
     print(f"half sequences: {speed:.2f} times as many frames/s as key frames pairs/s; "
           f"{memory:.0f} MB at 29 frames of 787 x 649 with --jobs 2")  # fmt: skip
 
     master = folder / "master"
-    timed(generator(release, master, "--mirror"))
+    timed(partial(generator(release, "--mirror"), master))
     times = alternate(
         rounds,
-        target,
-        cp=lambda: subprocess.run(["cp", "-r", master, target], check=True).returncode,
-        copy=split(master, target),
-        link=split(master, target, "--link"),
+        folder,
+        cp=lambda target: subprocess.run(["cp", "-r", master, target], check=True).returncode,
+        copy=split(master),
+        link=split(master, "--link"),
     )
     print(f"split of 4000 pairs, speed / cp -r: {ratio(times['cp'], times['copy'], 0):.2f}, "
           f"{ratio(times['cp'], times['link'], 0):.2f} with --link")  # fmt: skip
