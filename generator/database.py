@@ -15,6 +15,7 @@ from generator.nifti import BadFileError, Grid
 from generator.pixels import Picture, to_labels
 from generator.shared import RefusalError
 
+DOWNLOAD = "https://humanheart-project.creatis.insa-lyon.fr/database"
 SOURCE_NAME = r"(?P<patient>patient.*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
 SOURCE_FILE = re.compile(rf"(?P<name>{SOURCE_NAME})(?P<mask>_gt)?\.nii(?:\.gz)?")
 
@@ -32,15 +33,15 @@ class Source(NamedTuple):
 
 def find_database(given: Path | None) -> Path:
     """The folder of the patient folders: the one given or looked for, or one inside it."""
-    places = [Path("CAMUS_public/database_nifti"), Path("database_nifti"), Path("CAMUS_public")]
-    if given is not None:
-        places = [given, given / "database_nifti", given / "CAMUS_public/database_nifti"]
-    for folder in places:
-        if any(path.is_dir() for path in folder.glob("patient*")):
-            return folder
+    roots = [given] if given else [Path("CAMUS_public"), Path("database_nifti")]
+    for root in roots:
+        for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
+            if any(path.is_dir() for path in (root / inside).glob("patient*")):
+                return root / inside
     raise RefusalError(
-        f"no patient folders in {places[0]} or {places[1]}: name the folder database_nifti of "
-        "the CAMUS release, or make phantoms with generator/make_phantom_database.py"
+        f"no patient folders in {' or '.join(str(root.absolute()) for root in roots)}: download "
+        f"CAMUS_public from {DOWNLOAD} and unpack it here, or name its folder database_nifti; "
+        "phantoms to try it on come from generator/make_phantom_database.py"
     )
 
 

@@ -307,7 +307,16 @@ def test_the_database_is_found_inside_the_folder_given(
     assert generate(tmp_path / "data", tmp_path / "master")[0] == 0
 
 
-@pytest.mark.parametrize("place", ["CAMUS_public/database_nifti", "database_nifti", "CAMUS_public"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "CAMUS_public/database_nifti",
+        "database_nifti",
+        "CAMUS_public",  # unpacked one folder too shallow,
+        "CAMUS_public/CAMUS_public/database_nifti",  # or too deep
+        "database_nifti/database_nifti",
+    ],
+)
 def test_default_places(
     generate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -1,0 +1,103 @@
+"""What the README says is what the scripts do."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import split_master
+from generator import CAMUSImageMaskDatasetGenerator, make_phantom_database
+from generator.master import Row
+from generator.pixels import LEVELS
+
+from . import build
+from .conftest import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPTS = (CAMUSImageMaskDatasetGenerator, split_master, make_phantom_database)
+
+
+def tables() -> list[list[list[str]]]:
+    """The cells of every table, row by row; the head is the first row, a ruler the second."""
+    found = re.findall(r"(?:^\|.*\n)+", README, re.MULTILINE)
+    rows = [[line.strip("|").split("|") for line in table.splitlines()] for table in found]
+    return [[[cell.strip() for cell in row] for row in table] for table in rows]
+
+
+def usage(action: argparse.Action) -> str:
+    """An option as the README writes it: `--masks {gray,binary,index}`."""
+    name = action.option_strings[0]
+    if action.choices:
+        return f"`{name} {{{','.join(action.choices)}}}`"
+    if action.nargs == 0:
+        return f"`{name}`"
+    metavar = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
+    return f"`{name} {metavar}{'...' if action.nargs == '+' else ''}`"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_option_tables_are_those_of_the_parsers(number: int) -> None:
+    options = [table for table in tables() if table[0][0] == "option"][number]
+    told = {row[0]: row[2] for row in options[2:]}
+    actions = SCRIPTS[number].arguments()._actions
+    parsed = {usage(a): a for a in actions if a.option_strings and a.dest != "help"}
+    assert list(told) == list(parsed)
+    special = {"--structures": "all", "--jobs": "all cores", "--ratios": "`0.7 0.2 0.1`"}
+    for name, action in parsed.items():
+        off = action.default is None or action.default is False
+        default = "off" if off else f"`{action.default}`"
+        assert told[name] == special.get(action.option_strings[0], default)
+    assert [float(ratio) for ratio in split_master.RATIOS] == [0.7, 0.2, 0.1]
+
+
+def test_columns_are_those_of_a_metadata_file(generate: Run, database: Path, master: Path) -> None:
+    build.write_pair(database)
+    generate(database, master)
+    head = (master / "metadata.csv").read_text().splitlines()[0].split(",")
+    (table,) = [table for table in tables() if table[0][0] == "columns"]
+    told = [name for row in table[2:] for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(told) == sorted(head)
+    assert tuple(head) == Row._fields
+
+
+def test_the_decoding_gives_every_label_back() -> None:
+    (decoding,) = re.findall(r"^labels = .*$", README, re.MULTILINE)
+    level = np.array(LEVELS["gray"])
+    for distance in (-42, 0, 42):  # as far as the generator lets a mask stray
+        mask = np.clip(level + distance, 0, 255).astype(np.uint8)
+        names = {"np": np, "mask": mask}
+        exec(decoding, names)
+        assert list(np.asarray(names["labels"])) == [0, 1, 2, 3]
+
+
+def test_label_table() -> None:
+    (table,) = [table for table in tables() if table[0][0] == "label"]
+    assert [(int(row[0]), int(row[2])) for row in table[2:]] == list(enumerate(LEVELS["gray"]))
+
+
+def test_pictures_are_there_and_small() -> None:
+    shown = re.findall(r"!\[[^]]+\]\((asset/[^)]+)\)", README)
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "asset").iterdir()}
+    assert set(shown) <= there and len(there) == 4
+    for name in there:
+        data = (ROOT / name).read_bytes()
+        assert len(data) < 400_000
+        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_two_commands_set_up_and_run() -> None:
+    blocks = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block.count("\n") == 1 and block.startswith("python3 -m venv .venv && ")
+
+
+def test_every_file_named_in_a_command_is_there() -> None:
+    for name in re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt", README):
+        assert (ROOT / name).exists() or (ROOT / "generator" / name).exists(), name
