@@ -223,58 +223,24 @@ def counts_of(chosen: Mapping[str, list[Pair]]) -> dict[str, list[int]]:
 
 def arguments() -> shared.Parser:
     """The command line."""
-    parser = shared.Parser(
-        description=__doc__,
-        epilog="example: %(prog)s CAMUS-master CAMUS_public-ImageMask-Dataset --stratify",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "master",
-        metavar="MASTER",
-        nargs="?",
-        type=Path,
-        help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)",
-    )
-    add(
-        "dataset",
-        metavar="DATASET",
-        nargs="?",
-        type=Path,
-        default=Path("CAMUS_public-ImageMask-Dataset"),
-        help="folder to write (default: ./%(default)s)",
-    )
-    add(
-        "--ratios",
-        metavar=("TRAIN", "VALID", "TEST"),
-        nargs=3,
-        type=share,
-        help="shares, summing to 1 (default: 0.7 0.2 0.1)",
-    )
-    add(
-        "--seed",
-        metavar="N",
-        type=shared.whole_number(0, 2**32 - 1),
-        default=0,
-        help="of the shuffle; another seed, another split (default: %(default)s)",
-    )
-    add(
-        "--by",
-        choices=("patient", "pair"),
-        default="patient",
-        help="what is shuffled as one: all of a patient, or each pair with its mirrored copy "
-        "(default: %(default)s)",
-    )
-    add(
-        "--official",
-        metavar="DIR",
-        type=Path,
-        help="split as the CAMUS authors did: the folder of their subgroup_*.txt",
-    )
-    add("--stratify", action="store_true", help="balance ejection fraction and image quality")
-    add("--link", action="store_true", help="hard links instead of copies where the disk allows")
-    add("--zip", action="store_true", help="also write DATASET.zip")
-    add("--overwrite", action="store_true", help="replace an earlier dataset of this script's")
+    parser = shared.Parser(__doc__, "CAMUS-master CAMUS_public-ImageMask-Dataset --stratify")
+    option, number = parser.option, shared.whole_number
+    where = "./CAMUS-master, else ./generator/CAMUS-master"
+    option("master", "folder to split", where, metavar="MASTER", nargs="?", type=Path, default=None)
+    text, default = "folder to write", Path("CAMUS_public-ImageMask-Dataset")
+    option("dataset", text, metavar="DATASET", nargs="?", type=Path, default=default)
+    text, names = "shares, summing to 1", ("TRAIN", "VALID", "TEST")
+    option("--ratios", text, "0.7 0.2 0.1", metavar=names, nargs=3, type=share, default=None)
+    text = "of the shuffle; another seed, another split"
+    option("--seed", text, metavar="N", type=number(0, 2**32 - 1), default=0)
+    text = "what is shuffled as one: all of a patient, or each pair with its mirrored copy"
+    option("--by", text, choices=("patient", "pair"), default="patient")
+    text = "split as the CAMUS authors did: the folder of their subgroup_*.txt"
+    option("--official", text, metavar="DIR", type=Path)
+    option("--stratify", "balance ejection fraction and image quality", action="store_true")
+    option("--link", "hard links instead of copies where the disk allows", action="store_true")
+    option("--zip", "also write DATASET.zip", action="store_true")
+    option("--overwrite", "replace an earlier dataset of this script's", action="store_true")
     return parser
 
 

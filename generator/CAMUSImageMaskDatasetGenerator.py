@@ -209,84 +209,32 @@ def structure(text: str) -> str:
 
 def arguments() -> shared.Parser:
     """The command line."""
-    parser = shared.Parser(
-        description=__doc__,
-        epilog="example: %(prog)s CAMUS_public/database_nifti CAMUS-master --structures lv myo",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    example = "CAMUS_public/database_nifti CAMUS-master --structures lv myo"
+    parser = shared.Parser(__doc__, example)
+    option, number = parser.option, shared.whole_number
+    where = "./CAMUS_public/database_nifti, else ./database_nifti"
+    text = "folder of the patient folders, or one that holds database_nifti"
+    option("database", text, where, metavar="DATABASE", nargs="?", type=Path, default=None)
+    text, default = "folder to write to", Path("CAMUS-master")
+    option("master", text, metavar="MASTER", nargs="?", type=Path, default=default)
+    text = "the ED and ES frames, or every frame of the half sequences"
+    option("--frames", text, choices=("key", "sequence"), default="key")
+    text = "labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG"
+    option("--masks", text, choices=tuple(LEVELS), default="gray")
+    text, every = (
+        "keep these of lv, myo, la (or 1, 2, 3), the rest becomes background",
+        [*STRUCTURES],
     )
-    add = parser.add_argument
-    add(
-        "database",
-        metavar="DATABASE",
-        nargs="?",
-        type=Path,
-        help="folder of the patient folders, or one that holds database_nifti "
-        "(default: ./CAMUS_public/database_nifti, else ./database_nifti)",
-    )
-    add(
-        "master",
-        metavar="MASTER",
-        nargs="?",
-        type=Path,
-        default=Path("CAMUS-master"),
-        help="folder to write to (default: ./%(default)s)",
-    )
-    add(
-        "--frames",
-        choices=("key", "sequence"),
-        default="key",
-        help="the ED and ES frames, or every frame of the half sequences (default: %(default)s)",
-    )
-    add(
-        "--masks",
-        choices=tuple(LEVELS),
-        default="gray",
-        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, "
-        "always PNG (default: %(default)s)",
-    )
-    add(
-        "--structures",
-        metavar="NAME",
-        nargs="+",
-        type=structure,
-        default=list(STRUCTURES),
-        help="keep these of lv, myo, la (or 1, 2, 3), the rest becomes background (default: all)",
-    )
-    add(
-        "--format",
-        choices=("jpg", "png"),
-        default="jpg",
-        help="file format of images and masks (default: %(default)s)",
-    )
-    add(
-        "--quality",
-        metavar="N",
-        type=shared.whole_number(1, 100),
-        default=95,
-        help="JPG quality, 1 to 100 (default: %(default)s)",
-    )
-    add(
-        "--size",
-        metavar="N",
-        type=shared.whole_number(16, 8192),
-        default=512,
-        help="side in pixels (default: %(default)s)",
-    )
-    add(
-        "--fit",
-        choices=("pad", "stretch"),
-        default="pad",
-        help="keep proportions on a black square, or fill it (default: %(default)s)",
-    )
-    add("--mirror", action="store_true", help="also write each pair flipped left to right")
-    add(
-        "--jobs",
-        metavar="N",
-        type=shared.whole_number(1, 256),
-        default=shared.processors(),
-        help="pairs to convert at a time (default: the number of cores)",
-    )
-    add("--overwrite", action="store_true", help="start over in a master of this script's making")
+    option("--structures", text, "all", metavar="NAME", nargs="+", type=structure, default=every)
+    option("--format", "file format of images and masks", choices=("jpg", "png"), default="jpg")
+    option("--quality", "JPG quality, 1 to 100", metavar="N", type=number(1, 100), default=95)
+    option("--size", "side in pixels", metavar="N", type=number(16, 8192), default=512)
+    text = "keep proportions on a black square, or fill it"
+    option("--fit", text, choices=("pad", "stretch"), default="pad")
+    option("--mirror", "also write each pair flipped left to right", action="store_true")
+    text, cores = "pairs to convert at a time", shared.processors()
+    option("--jobs", text, "all cores", metavar="N", type=number(1, 256), default=cores)
+    option("--overwrite", "start over in a master of this script's making", action="store_true")
     return parser
 
 

@@ -15,7 +15,6 @@ from generator import shared
 if __name__ == "__main__":
     shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
 
-import argparse
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -199,26 +198,14 @@ def make_database(database: Path, patients: int, frames: int, seed: int) -> int:
 
 def arguments() -> shared.Parser:
     """The command line."""
-    parser = shared.Parser(
-        description=__doc__,
-        epilog="example: %(prog)s demo/database_nifti --patients 12",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("database", metavar="DATABASE", type=Path, help="folder to write, new or empty")
-    numbers = {
-        "patients": (12, 1, 9999, "patients to make"),
-        "frames": (12, 0, 99, "frames of a half sequence, 0 for no half sequences"),
-        "seed": (0, 0, 2**32 - 1, "another seed, other patients"),
-    }
-    for name, (default, lowest, highest, text) in numbers.items():
-        add(
-            f"--{name}",
-            metavar="N",
-            type=shared.whole_number(lowest, highest),
-            default=default,
-            help=f"{text} (default: %(default)s)",
-        )
+    parser = shared.Parser(__doc__, "demo/database_nifti --patients 12")
+    option, number = parser.option, shared.whole_number
+    option("database", "folder to write, new or empty", metavar="DATABASE", type=Path)
+    option("--patients", "patients to make", metavar="N", type=number(1, 9999), default=12)
+    text = "frames of a half sequence, 0 for no half sequences"
+    option("--frames", text, metavar="N", type=number(0, 99), default=12)
+    text = "another seed, other patients"
+    option("--seed", text, metavar="N", type=number(0, 2**32 - 1), default=0)
     return parser
 
 

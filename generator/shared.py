@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PARTIAL = ".partial-"
 LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
@@ -26,10 +26,21 @@ class RefusalError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors take one line."""
+    """An argument parser whose errors take one line, and whose options tell their default."""
+
+    def __init__(self, description: str | None, example: str) -> None:
+        raw = argparse.RawDescriptionHelpFormatter
+        super().__init__(
+            description=description, epilog=f"example: %(prog)s {example}", formatter_class=raw
+        )
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+    def option(self, name: str, text: str, told: str = "%(default)s", **settings: Any) -> None:
+        """Add an option; what is told is its default, if it has one."""
+        default = f" (default: {told})" if "default" in settings else ""
+        self.add_argument(name, help=text + default, **settings)
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
