@@ -228,7 +228,9 @@ def arguments() -> shared.Parser:
     where = "./CAMUS-master, else ./generator/CAMUS-master"
     option("master", "folder to split", where, metavar="MASTER", nargs="?", type=Path, default=None)
     text, default = "folder to write", Path("CAMUS_public-ImageMask-Dataset")
-    option("dataset", text, metavar="DATASET", nargs="?", type=Path, default=default)
+    option(
+        "dataset", text, "./%(default)s", metavar="DATASET", nargs="?", type=Path, default=default
+    )
     text, names = "shares, summing to 1", ("TRAIN", "VALID", "TEST")
     option("--ratios", text, "0.7 0.2 0.1", metavar=names, nargs=3, type=share, default=None)
     text = "of the shuffle; another seed, another split"

@@ -216,16 +216,21 @@ def arguments() -> shared.Parser:
     text = "folder of the patient folders, or one that holds database_nifti"
     option("database", text, where, metavar="DATABASE", nargs="?", type=Path, default=None)
     text, default = "folder to write to", Path("CAMUS-master")
-    option("master", text, metavar="MASTER", nargs="?", type=Path, default=default)
+    option("master", text, "./%(default)s", metavar="MASTER", nargs="?", type=Path, default=default)
     text = "the ED and ES frames, or every frame of the half sequences"
     option("--frames", text, choices=("key", "sequence"), default="key")
     text = "labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG"
     option("--masks", text, choices=tuple(LEVELS), default="gray")
-    text, every = (
-        "keep these of lv, myo, la (or 1, 2, 3), the rest becomes background",
-        [*STRUCTURES],
+    text = "keep these of lv, myo, la (or 1, 2, 3), the rest becomes background"
+    option(
+        "--structures",
+        text,
+        "all",
+        metavar="NAME",
+        nargs="+",
+        type=structure,
+        default=[*STRUCTURES],
     )
-    option("--structures", text, "all", metavar="NAME", nargs="+", type=structure, default=every)
     option("--format", "file format of images and masks", choices=("jpg", "png"), default="jpg")
     option("--quality", "JPG quality, 1 to 100", metavar="N", type=number(1, 100), default=95)
     option("--size", "side in pixels", metavar="N", type=number(16, 8192), default=512)
