@@ -73,7 +73,7 @@ def assign(
 def balance(stratum_of: Mapping[str, tuple[str, str]], subset_of: Mapping[str, str]) -> list[str]:
     """A small table: how the strata are shared out."""
     counts = Counter((stratum_of[key], subset) for key, subset in subset_of.items())
-    strata = sorted(set(stratum_of.values()))
+    strata = sorted(set(stratum_of.values()), key=splits.stratum_order)
     return table({", ".join(s): [counts[s, subset] for subset in SUBSETS] for s in strata})
 
 

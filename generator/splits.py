@@ -83,6 +83,12 @@ def strata(pairs: Iterable[Pair]) -> dict[str, tuple[str, str]]:
     return bands
 
 
+def stratum_order(stratum: tuple[str, str]) -> tuple[int, int]:
+    """Sort key: from low to high ejection fraction, from good to poor quality."""
+    band, quality = stratum
+    return (*EF_BANDS, UNKNOWN).index(band), (*QUALITIES, UNKNOWN).index(quality)
+
+
 def ef_band(rows: Iterable[Mapping[str, str]]) -> str:
     """The band of a patient's ejection fraction, the same in all rows."""
     for row in rows:

@@ -112,6 +112,14 @@ def test_whole_factors_are_exact() -> None:
     assert np.array_equal(pixels.resize_image(image, 4, 2), image)
 
 
+def test_shrinking_averages_and_growing_is_cubic() -> None:
+    """Three pixels become one, their mean; OpenCV's cubic kernel has a = -0.75."""
+    image = np.array([[0, 90, 0, 30, 0, 0]] * 3, np.uint8)
+    assert pixels.resize_image(image, 2, 1).tolist() == [[30, 10]]
+    edge = np.array([[0, 0, 100, 100]], np.uint8)
+    assert pixels.resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
+
+
 def test_one_axis_shrinks_while_the_other_grows() -> None:
     image = np.array([[0, 100, 200, 100], [0, 100, 200, 100]], np.uint8)
     assert pixels.resize_image(image, 2, 4).tolist() == [[50, 150]] * 4

@@ -265,6 +265,7 @@ def test_stratify_500_patients(split: Run, master: Path, dataset: Path, seed: in
     }  # fmt: skip
     table = [line for line in out.splitlines() if line.startswith("EF")]
     assert len(table) == 9
+    assert table[0].startswith("EF to 45, Good") and table[-1].startswith("EF from 55, Poor")
     assert sorted(int(line.split()[-3]) for line in table) == sorted(
         counts["train"] for counts in strata.values()
     )
