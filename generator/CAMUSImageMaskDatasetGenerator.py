@@ -17,6 +17,7 @@ if __name__ == "__main__":
     shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +30,11 @@ from tqdm import tqdm
 from generator import nifti, pixels
 from generator.database import (
     Source,
-    changed_at,
     find_database,
     find_sources,
     read_info,
     read_labels,
+    times_of,
 )
 from generator.master import (
     Row,
@@ -46,6 +47,8 @@ from generator.master import (
 from generator.nifti import BadFileError, Grid
 from generator.pixels import LEVELS, STRUCTURES, Box, Picture
 from generator.shared import RefusalError, write_whole
+
+SAME_TIME = 0.001  # seconds; disks keep the times of files more or less finely
 
 
 class Target(NamedTuple):
@@ -118,13 +121,18 @@ def convert(
 ) -> tuple[list[Row], int]:
     """Make the pairs of a source that are not yet there: all of them, or none.
 
-    there: the time of each file of the master. Returns the rows of all pairs of the source, and
-    how many are new. Raises BadFileError.
+    A picture carries the time of its NIfTI; one in `there` that has another time is out of date.
+    Returns the rows of all pairs of the source, and how many are new. Raises BadFileError.
     """
-    info, changed = read_info(source.image.parent, source.view), changed_at(source)
+    info, (image_time, mask_time) = read_info(source.image.parent, source.view), times_of(source)
+
+    def is_there(pair: Target) -> bool:
+        ours = there.get(pair.image, math.inf), there.get(pair.mask, math.inf)
+        return abs(ours[0] - image_time) < SAME_TIME and abs(ours[1] - mask_time) < SAME_TIME
+
     with nifti.opened(source.image) as (grid, frames):
         pairs = list(plan_pairs(source, grid, settings))
-        new = [p for p in pairs if min(there.get(p.image, 0), there.get(p.mask, 0)) < changed]
+        new = [pair for pair in pairs if not is_there(pair)]
         images = [pixels.to_uint8(frame) for frame in frames] if new else []
     labels = read_labels(source.mask, grid) if new else []
     box = pixels.place(grid, settings.size, settings.fit)
@@ -133,8 +141,8 @@ def convert(
         for pair in new
     ]
     for pair, (image_file, mask_file) in zip(new, files, strict=True):
-        write_whole(master / pair.image, image_file)
-        write_whole(master / pair.mask, mask_file)
+        write_whole(master / pair.image, image_file, image_time)
+        write_whole(master / pair.mask, mask_file, mask_time)
     return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
 
 
@@ -147,7 +155,10 @@ def generate(args: argparse.Namespace) -> int:
     database, master = find_database(args.database), args.master
     sources, problems, skipped = find_sources(database, settings.frames)
     if not sources and not problems:
-        raise RefusalError(f"no {settings.frames} frames in {database}: try --frames")
+        other = "key" if settings.frames == "sequence" else "sequence"
+        raise RefusalError(f"no {settings.frames} frames in {database}: try --frames {other}")
+    if master.resolve().is_relative_to(database.resolve()):
+        raise RefusalError(f"{master} is in the database: name another folder")
     _make_folder(master)
     with shared.sole_writer(master):
         names = {source.name for source in sources} | set(problems)

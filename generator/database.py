@@ -33,21 +33,22 @@ class Source(NamedTuple):
 
 def find_database(given: Path | None) -> Path:
     """The folder of the patient folders: the one given or looked for, or one inside it."""
+    if given and not given.is_dir():
+        raise RefusalError(f"{given} is no folder: name the unpacked folder database_nifti")
     roots = [given] if given else [Path("CAMUS_public"), Path("database_nifti")]
     for root in roots:
         for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
-            if any(path.is_dir() for path in (root / inside).glob("patient*")):
+            if any((root / inside).glob("patient*/*.nii*")):
                 return root / inside
     raise RefusalError(
         f"no patient folders in {' or '.join(str(root.absolute()) for root in roots)}: download "
-        f"CAMUS_public from {DOWNLOAD} and unpack it here, or name its folder database_nifti; "
-        "phantoms to try it on come from generator/make_phantom_database.py"
+        f"CAMUS_public from {DOWNLOAD} and unpack it here, or name its folder database_nifti; or "
+        "try phantoms, python generator/make_phantom_database.py demo/database_nifti"
     )
 
 
 def find_sources(database: Path, frames: str) -> tuple[list[Source], dict[str, str], int]:
-    """All pairs of NIfTI files to convert, sorted; why the other names give none; half sequences
-    passed over.
+    """The pairs of NIfTI files to convert, sorted; why others give none; half sequences left out.
 
     Names that differ in case alone are one name, as they are on the disks of many systems.
     """
@@ -59,9 +60,11 @@ def find_sources(database: Path, frames: str) -> tuple[list[Source], dict[str, s
         except OSError as error:
             problems[patient.name] = f"cannot be read ({error.strerror})"
             continue
-        for path in files:
-            if match := SOURCE_FILE.fullmatch(path.name):
-                found[match["name"].casefold()].append((match, path))
+        matches = [(match, path) for path in files if (match := SOURCE_FILE.fullmatch(path.name))]
+        for match, path in matches:
+            found[match["name"].casefold()].append((match, path))
+        if not matches:
+            problems[patient.name] = "holds no frames, patientNNNN_2CH_ED.nii.gz and the like"
     wanted = [name for name in found if name.endswith("half_sequence") == (frames == "sequence")]
     for files_of_name in (found[name] for name in sorted(wanted)):
         images = [path for match, path in files_of_name if not match["mask"]]
@@ -84,13 +87,10 @@ def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
     return f"its image is missing, there is only the mask {masks[0].name}"
 
 
-def changed_at(source: Source) -> float:
-    """When a source last became what it is; unlike its time of modification, no copy keeps it.
-
-    Raises BadFileError.
-    """
+def times_of(source: Source) -> tuple[float, float]:
+    """When image and mask were last modified. Raises BadFileError."""
     try:
-        return max(path.stat().st_ctime for path in (source.image, source.mask))
+        return source.image.stat().st_mtime, source.mask.stat().st_mtime
     except OSError as error:
         name = Path(error.filename).name
         raise BadFileError(f"{name}: cannot be read ({error.strerror})") from error

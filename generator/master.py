@@ -18,7 +18,7 @@ from generator.shared import PARTIAL, RefusalError, own_files, write_whole
 
 PAIR_FILE = rf"(?:images|masks)/(?:mirrored_)?(?P<name>{SOURCE_NAME})(?:_frame\d+)?\.(?:jpg|png)"
 OWN_FILE = re.compile(
-    rf"dataset\.json|metadata\.csv|images/|masks/|{PAIR_FILE}|(?:.*/)?{PARTIAL}.*"
+    rf"dataset\.json|metadata\.csv|images/|masks/|{PAIR_FILE}|(?:.*/)?{PARTIAL}[^/]*"
 )
 
 MADE_BY = "CAMUSImageMaskDatasetGenerator"
@@ -186,7 +186,7 @@ def description_of(folder: Path) -> dict[str, Any]:
     """What dataset.json in a folder says; empty without one of the form that the scripts write."""
     try:
         description = json.loads((folder / "dataset.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     if isinstance(description, dict) and isinstance(description.get("settings", {}), dict):
         return description

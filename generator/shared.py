@@ -96,7 +96,8 @@ def exit_code(prog: str, work: Callable[[], int]) -> int:
         code, reason = 130, "interrupted: run the same command again to finish"
     except OSError as error:
         code, remedy = (1, "make room") if error.errno in NO_ROOM else (2, "mend that")
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        name = error.filename2 or error.filename  # where a copy goes, if it is one
+        what = f"{name}: {error.strerror}" if name else str(error.strerror)
         reason = f"{what}: {remedy} and run the same command again"
     finally:
         if as_script:
@@ -105,11 +106,13 @@ def exit_code(prog: str, work: Callable[[], int]) -> int:
     return code
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name whole or not at all."""
+def write_whole(path: Path, data: bytes, time: float | None = None) -> None:
+    """Write a file that appears under its name whole or not at all, with a time of its own."""
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{threading.get_ident()}")
     try:
         partial.write_bytes(data)
+        if time is not None:
+            os.utime(partial, (time, time))
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
@@ -187,7 +190,7 @@ def _put_back(old: Path, target: Path) -> None:
 if sys.platform == "win32":
 
     def _lock(folder: Path) -> int | None:
-        name = folder.with_name(f"{PARTIAL}{folder.name}.lock")
+        name = folder.resolve().with_name(f"{PARTIAL}{folder.resolve().name}.lock")
         try:
             return os.open(name, os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
         except OSError as error:

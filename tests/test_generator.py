@@ -345,12 +345,12 @@ def test_an_interrupted_run_is_completed(
     generate(database, tmp_path / "undisturbed")
     written: list[Path] = []
 
-    def interrupt(path: Path, data: bytes) -> None:
+    def interrupt(path: Path, data: bytes, time: float | None = None) -> None:
         if len(written) == 7:
             (path.parent / f"{shared.PARTIAL}1-1").write_bytes(b"half a fi")
             raise KeyboardInterrupt
         written.append(path)
-        shared.write_whole(path, data)
+        shared.write_whole(path, data, time)
 
     with monkeypatch.context() as patch:
         patch.setattr(script, "write_whole", interrupt)
@@ -513,11 +513,43 @@ def test_wrong_use_takes_one_line(
 
 def test_no_database(generate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments in ((), ("nowhere",)):
+    for arguments, reason in (((), "no patient folders in"), (("nowhere",), "is no folder")):
         code, out, err = generate(*arguments)
-        assert (code, out) == (2, "") and "no patient folders in" in err and err.count("\n") == 1
-        assert "make_phantom_database.py" in err
-    assert not list(tmp_path.iterdir())
+        assert (code, out) == (2, "") and reason in err and err.count("\n") == 1
+    (tmp_path / "empty" / "patient0001").mkdir(parents=True)
+    code, _, err = generate("empty")
+    assert code == 2 and str(tmp_path / "empty") in err and "humanheart-project" in err
+    assert "python generator/make_phantom_database.py demo/database_nifti" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_half_a_download_is_named(generate: Run, database: Path, master: Path) -> None:
+    build.write_pair(database)
+    (database / "patient0002").mkdir()
+    (database / "patient0003").mkdir()
+    (database / "patient0003" / "patient0003_2CH_ED.nii.gz.part").write_bytes(b"half")
+    code, out, err = generate(database, master)
+    assert code == 1 and "1 pairs written, 0 already there, 2 failed" in out
+    assert [line.split(":")[0] for line in err.splitlines()] == ["patient0002", "patient0003"]
+
+
+def test_pairs_of_another_database_of_the_same_names_are_made_again(
+    generate: Run, database: Path, master: Path, tmp_path: Path
+) -> None:
+    build.write_pair(database)
+    generate(database, master, *EXACT)
+    os.utime(build.write_pair(tmp_path / "b", image=255 - IMAGE) / f"{NAME}.nii.gz", (7, 7))
+    code, out, _ = generate(tmp_path / "b", master, *EXACT)
+    assert code == 0 and "1 pairs written" in out
+    assert np.array_equal(picture(master / f"images/{NAME}.png")[3:13], 255 - IMAGE)
+    assert (master / f"images/{NAME}.png").stat().st_mtime == 7
+
+
+def test_the_release_stays_as_it_is(generate: Run, database: Path) -> None:
+    build.write_pair(database)
+    before = build.tree(database)
+    code, _, err = generate(database, database / "CAMUS-master")
+    assert code == 2 and "is in the database" in err and build.tree(database) == before
 
 
 def test_an_unreadable_folder_is_named_and_the_rest_is_done(
@@ -585,7 +617,7 @@ def test_a_folder_that_cannot_be_written(
 def test_nothing_to_convert(generate: Run, database: Path, master: Path) -> None:
     build.write_pair(database)
     code, _, err = generate(database, master, "--frames", "sequence")
-    assert code == 2 and "no sequence frames" in err and "--frames" in err
+    assert code == 2 and "no sequence frames" in err and "try --frames key" in err
     assert not master.exists()
 
 
