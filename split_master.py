@@ -30,12 +30,13 @@ from tqdm import tqdm
 
 from generator import pictures, splits
 from generator.master import description_of
-from generator.pairs import Pair, find_master, read_master
+from generator.pairs import REQUIRED, Pair, find_master, read_master
 from generator.shared import RefusalError, write_whole
 from generator.splits import SUBSETS
 
 RATIOS = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
 MADE_BY = "split_master"
+SHEETS = ("images", "masks", "overlays")
 OWN_FILE = re.compile(
     r"dataset\.json|statistics\.png|train_\w+_samples\.png|(?:test|train|valid)/"
     r"(?:metadata\.csv|(?:images|masks)/[^/]*)?"
@@ -59,7 +60,7 @@ def assign(
         dealt = splits.deal(order, splits.subset_sizes(len(order), args.ratios))
         subset_of = {key: SUBSETS[index] for key, index in dealt.items()}
         if args.stratify:
-            remarks += balance(stratum_of, subset_of)
+            remarks += balance_table(stratum_of, subset_of)
     chosen: dict[str, list[Pair]] = {subset: [] for subset in SUBSETS}
     for key, pair in zip(keys, pairs, strict=True):
         chosen[subset_of[key]].append(pair)
@@ -70,7 +71,9 @@ def assign(
     return chosen, remarks
 
 
-def balance(stratum_of: Mapping[str, tuple[str, str]], subset_of: Mapping[str, str]) -> list[str]:
+def balance_table(
+    stratum_of: Mapping[str, tuple[str, str]], subset_of: Mapping[str, str]
+) -> list[str]:
     """A small table: how the strata are shared out."""
     counts = Counter((stratum_of[key], subset) for key, subset in subset_of.items())
     strata = sorted(set(stratum_of.values()), key=splits.stratum_order)
@@ -123,8 +126,10 @@ def check_leakage(dataset: Path, pairs: Sequence[Pair], by: str) -> None:
                 raise AssertionError(f"{key} stands in {seen[key]} and in {subset}")
 
 
-def describe(master: Path, chosen: Mapping[str, list[Pair]], args: argparse.Namespace) -> bytes:
-    """The bytes of dataset.json: what the master says, and how it was split."""
+def describe(
+    master: Mapping[str, object], chosen: Mapping[str, list[Pair]], args: argparse.Namespace
+) -> bytes:
+    """The bytes of dataset.json: what the master's says, and how it was split."""
     how: dict[str, object] = {"official": True}
     if not args.official:
         ratios = [float(ratio) for ratio in args.ratios]
@@ -133,7 +138,7 @@ def describe(master: Path, chosen: Mapping[str, list[Pair]], args: argparse.Name
         subset: {"pairs": len(pairs), "patients": len({pair.patient for pair in pairs})}
         for subset, pairs in chosen.items()
     }
-    description = {**description_of(master), "made_by": MADE_BY, "split": how, "subsets": counts}
+    description = {**master, "made_by": MADE_BY, "split": how, "subsets": counts}
     return (json.dumps(description, indent=2) + "\n").encode()
 
 
@@ -141,22 +146,26 @@ def build(
     folder: Path, master: Path, chosen: Mapping[str, list[Pair]], args: argparse.Namespace
 ) -> None:
     """Write a whole dataset into an empty folder."""
+    description = description_of(master)
     pairs = [pair for own in chosen.values() for pair in own]
     for subset in sorted(SUBSETS):
         write_subset(folder / subset, master, chosen[subset], args.link)
     check_leakage(folder, pairs, args.by)
-    drawn = pictures.train_sheets(master, chosen["train"], description_of(master))
+    drawn = pictures.train_sheets(folder / "train", chosen["train"], description)
     drawn["statistics.png"] = pictures.statistics(chosen)
     for name, picture in drawn.items():
         write_whole(folder / name, pictures.png(picture))
-    write_whole(folder / "dataset.json", describe(master, chosen, args))
+    write_whole(folder / "dataset.json", describe(description, chosen, args))
 
 
 def pack(folder: Path, archive: Path) -> None:
     """Write a ZIP that unpacks to the folder's content; the same bytes whenever it is made."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+            name = path.relative_to(folder).as_posix()
+            if not name.isprintable():  # as are names that are no Unicode
+                raise RefusalError(f"{name!a} cannot stand in a ZIP: give it another name")
+            entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             file.writestr(entry, path.read_bytes())
 
@@ -172,16 +181,35 @@ def check_place(dataset: Path, archive: Path, master: Path, args: argparse.Names
             raise RefusalError(f"{dataset} was not made by this script: name another folder")
         if not args.overwrite:
             raise RefusalError(f"{dataset} is there already: name another, or add --overwrite")
-        shared.own_files(dataset, OWN_FILE)
-    if args.zip and archive.exists() and not (args.overwrite and packed_here(archive)):
-        raise RefusalError(f"{archive} is there already: move it away, or name another dataset")
+        for name in set(shared.own_files(dataset, OWN_FILE)) - listed_files(dataset):
+            raise RefusalError(f"{dataset / name} is not of this script's making: move it away")
+    if archive.exists() and (args.zip or args.overwrite):
+        if not (args.zip and args.overwrite):
+            raise RefusalError(f"{archive} is there already: move it away, or replace it, too, "
+                               "with --zip --overwrite")  # fmt: skip
+        if not packed_here(archive):
+            raise RefusalError(f"{archive} is not of this script's making: move it away")
+
+
+def listed_files(dataset: Path) -> set[str]:
+    """The files that a dataset has by what its metadata tells."""
+    names = {"dataset.json", "statistics.png", *(f"train_{kind}_samples.png" for kind in SHEETS)}
+    for subset in SUBSETS:
+        path = dataset / subset / "metadata.csv"
+        if path.exists():
+            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                rows = list(csv.DictReader(file))
+            named = [row.get(column) for row in rows for column in REQUIRED[:2]]
+            names |= {f"{subset}/metadata.csv", *(f"{subset}/{name}" for name in named)}
+    return names
 
 
 def packed_here(archive: Path) -> bool:
     """Whether a ZIP is one of this script's."""
     try:
         with zipfile.ZipFile(archive) as file:
-            return bool(json.loads(file.read("dataset.json"))["made_by"] == MADE_BY)
+            ours = json.loads(file.read("dataset.json"))["made_by"] == MADE_BY
+            return bool(ours and all(OWN_FILE.fullmatch(name) for name in file.namelist()))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return False
 
@@ -189,9 +217,9 @@ def packed_here(archive: Path) -> bool:
 def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; returns the exit code."""
     master, dataset = find_master(args.master), args.dataset.resolve()
-    archive = dataset.with_name(f"{dataset.name}.zip")
-    with shared.workshop(dataset) as workshop:
-        check_place(dataset, archive, master.resolve(), args)
+    archive = dataset.parent / f"{dataset.name}.zip"
+    check_place(dataset, archive, master.resolve(), args)
+    with shared.sole_writer(master), shared.workshop(dataset) as workshop:
         pairs = read_master(master)
         if not pairs:
             raise RefusalError(f"{master} has no pairs: run the generator first")
@@ -199,21 +227,14 @@ def split(args: argparse.Namespace) -> int:
         build(workshop / "new", master, chosen, args)
         if args.zip:
             pack(workshop / "new", workshop / "zip")
-        check_place(dataset, archive, master.resolve(), args)  # that took a while
-        publish(workshop, dataset, archive, args.overwrite)
+        check_place(dataset, archive, master.resolve(), args)  # which may have changed meanwhile
+        if dataset.exists():
+            dataset.replace(workshop / "old")
+        (workshop / "new").replace(dataset)
+        if args.zip:
+            (workshop / "zip").replace(archive)
     print(*table(counts_of(chosen)), *remarks, f"{args.dataset}: {len(pairs)} pairs", sep="\n")
     return 0
-
-
-def publish(workshop: Path, dataset: Path, archive: Path, overwrite: bool) -> None:
-    """Move what was built to its place; the archive of a replaced dataset goes with it."""
-    if overwrite and packed_here(archive):
-        archive.unlink()
-    if dataset.exists():
-        dataset.replace(workshop / "old")
-    (workshop / "new").replace(dataset)
-    if (workshop / "zip").exists():
-        (workshop / "zip").replace(archive)
 
 
 def counts_of(chosen: Mapping[str, list[Pair]]) -> dict[str, list[int]]:
@@ -249,7 +270,7 @@ def arguments() -> shared.Parser:
 def share(text: str) -> Fraction:
     """An argument type: an exact share from 0 to 1."""
     with contextlib.suppress(ValueError, ZeroDivisionError):
-        if 0 <= Fraction(text) <= 1:
+        if len(text) < 20 and "e" not in text.casefold() and 0 <= Fraction(text) <= 1:
             return Fraction(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1")
 

@@ -36,7 +36,7 @@ def find_master(given: Path | None) -> Path:
         if (folder / "images").is_dir() and (folder / "masks").is_dir():
             return folder
     raise RefusalError(
-        f"no images and masks in {' or '.join(map(str, places))}: "
+        f"no images and masks in {' or '.join(str(p.absolute()) for p in places)}: "
         "name the folder, or make it with generator/CAMUSImageMaskDatasetGenerator.py"
     )
 
@@ -76,7 +76,7 @@ def _patient(master: Path, image: str) -> str:
     patient0001 of images/patient0001_2CH_ED.jpg, but of images/ES_4CH_Patient_1.png, too.
     """
     stem = Path(image).stem.casefold()
-    if match := re.search(r"patient[ _-]?(\d+)", stem):
+    if match := re.search(r"(?<![a-z])patient[ _-]?(\d+)", stem):
         return f"patient{int(match[1]):04}"
     if match := re.fullmatch(rf"(?:mirrored_)?{SOURCE_NAME}(?:_frame\d+)?", stem, re.IGNORECASE):
         return match["patient"]

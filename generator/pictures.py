@@ -5,6 +5,7 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -184,7 +185,9 @@ def png(canvas: Picture) -> bytes:
 def read_picture(path: Path) -> Picture:
     """A picture as gray. Raises RefusalError for a file that is none."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    picture = None
+    with contextlib.suppress(cv2.error):  # nothing in it, or a size that cannot be
+        picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise RefusalError(f"{path} is not a picture: take the pair away, or make it again")
     return np.asarray(picture, np.uint8)
@@ -201,12 +204,12 @@ def levels_of(masks: Sequence[Picture], description: Mapping[str, Any]) -> tuple
 
 
 def train_sheets(
-    master: Path, pairs: Sequence[Pair], description: Mapping[str, Any]
+    folder: Path, pairs: Sequence[Pair], description: Mapping[str, Any]
 ) -> dict[str, Picture]:
     """The contact sheets, by file name: images, masks, and images with outlines."""
     shown = [pairs[index] for index in spread(len(pairs))]
-    images = [read_picture(master / pair.image) for pair in shown]
-    masks = [read_picture(master / pair.mask) for pair in shown]
+    images = [read_picture(folder / pair.image) for pair in shown]
+    masks = [read_picture(folder / pair.mask) for pair in shown]
     levels = levels_of(masks, description)
     nearest = np.abs(np.arange(256)[:, None] - np.array(levels)).argmin(1).astype(np.uint8)
     labels = [nearest[mask] for mask in masks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,9 +33,9 @@ def shuffled(keys: Iterable[str], seed: int) -> list[str]:
 
 
 def subset_sizes(total: int, ratios: Sequence[Fraction]) -> list[int]:
-    """How many of a total go to each subset, by largest remainders: at most one off its share.
+    """How many of a total go to each subset, by largest remainders: at most one off its share,
+    but that a subset with a share gets at least one while there are enough, from the largest.
 
-    A subset with a share gets at least one while there are enough, from the largest if need be.
     500 at 0.7, 0.2, 0.1: [350, 100, 50].
     """
     sizes = [int(total * ratio) for ratio in ratios]
@@ -92,8 +93,10 @@ def stratum_order(stratum: tuple[str, str]) -> tuple[int, int]:
 def ef_band(rows: Iterable[Mapping[str, str]]) -> str:
     """The band of a patient's ejection fraction, the same in all rows."""
     for row in rows:
-        with contextlib.suppress(KeyError, ValueError):
+        with contextlib.suppress(KeyError, ValueError, TypeError):
             ef = float(row["ef"])
+            if not math.isfinite(ef):
+                continue
             return EF_BANDS[(ef > 45) + (ef >= 55)]
     return UNKNOWN
 
@@ -105,20 +108,23 @@ def worse_quality(rows: Iterable[Mapping[str, str]]) -> str:
 
 
 def read_official(folder: Path) -> dict[str, str]:
-    """The subset of each patient that the authors' lists name. Raises RefusalError."""
+    """The subset of each patient in the authors' lists. Raises RefusalError if one is in two."""
     subset_of: dict[str, str] = {}
     for subset, group in OFFICIAL.items():
         path = folder / f"subgroup_{group}.txt"
         if not path.is_file():
             raise RefusalError(f"no {path}: name the folder database_split of the release")
-        for patient in path.read_text("utf-8-sig").split():
+        for patient in path.read_bytes().decode("utf-8-sig", "replace").split():
             if subset_of.setdefault(patient, subset) != subset:
                 raise RefusalError(f"{patient} is in two lists of {folder}: mend the lists")
     return subset_of
 
 
 def place_officially(pairs: Iterable[Pair], folder: Path) -> tuple[dict[str, str], int]:
-    """The authors' subset of each patient of the master, and how many listed it lacks."""
+    """The authors' subset of each patient of the master, and how many listed it lacks.
+
+    Raises RefusalError for a patient in none of the lists.
+    """
     listed = read_official(folder)
     patients = {pair.patient for pair in pairs}
     if missing := sorted(patients - listed.keys()):

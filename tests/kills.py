@@ -85,8 +85,8 @@ def kill_split(folder: Path, kills: int, rng: random.Random) -> Counter[str]:
         outcomes["old" if found == old else "new" if found else "between"] += 1
         run(SPLIT, master, dataset, "--seed", 1, "--zip", "--overwrite")
         assert tree(dataset) == new and not hidden(folder)
+        (folder / "dataset.zip").unlink()
         run(SPLIT, master, dataset, "--overwrite")
-        (folder / "dataset.zip").unlink(missing_ok=True)
         assert tree(dataset) == old
     return outcomes
 

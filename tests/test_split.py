@@ -279,7 +279,7 @@ def test_stratify_without_metadata_is_refused(split: Run, master: Path, dataset:
 
 @pytest.mark.parametrize(
     ("ef", "band"),
-    [("45", 0), ("45.1", 1), ("54.9", 1), ("55", 2), ("", None), ("n/a", None)],
+    [("45", 0), ("45.1", 1), ("54.9", 1), ("55", 2), ("", None), ("n/a", None), ("nan", None)],
 )
 def test_ef_bands(ef: str, band: int | None) -> None:
     expected = splits.UNKNOWN if band is None else splits.EF_BANDS[band]
@@ -312,8 +312,12 @@ def test_zip_unpacks_to_the_same_tree(split: Run, master: Path, tmp_path: Path) 
     code, _, err = split(master, tmp_path / "one", "--zip")
     assert code == 2 and "one is there already" in err
     assert split(master, tmp_path / "one", "--zip", "--overwrite")[0] == 0
-    assert split(master, tmp_path / "one", "--overwrite")[0] == 0
-    assert not (tmp_path / "one.zip").exists()  # it would tell of the dataset before
+    code, _, err = split(master, tmp_path / "one", "--overwrite")  # and leave a ZIP of another
+    assert code == 2 and "replace it, too, with --zip --overwrite" in err
+    with zipfile.ZipFile(tmp_path / "one.zip", "a") as file:
+        file.writestr("model.pt", "a week of training")
+    code, _, err = split(master, tmp_path / "one", "--zip", "--overwrite")
+    assert code == 2 and "one.zip is not of this script's making" in err
     shutil.rmtree(tmp_path / "another")
     assert split(master, tmp_path / "another")[0] == 0
     assert (tmp_path / "another.zip").exists()  # not asked to replace anything
@@ -322,7 +326,7 @@ def test_zip_unpacks_to_the_same_tree(split: Run, master: Path, tmp_path: Path) 
         file.writestr("mine.txt", "mine")
     before = (tmp_path / "another.zip").read_bytes()
     code, _, err = split(master, tmp_path / "another", "--zip", "--overwrite")
-    assert code == 2 and "another.zip is there already" in err
+    assert code == 2 and "another.zip is not of this script's making" in err
     assert (tmp_path / "another.zip").read_bytes() == before
 
 
@@ -334,10 +338,13 @@ def test_overwrite_replaces_only_what_is_ours(split: Run, master: Path, dataset:
     assert code == 2 and "--overwrite" in err and build.tree(dataset) == before
     assert split(master, dataset, "--seed", 9, "--overwrite")[0] == 0
     assert build.tree(dataset) != before
-    (dataset / "train" / "weights.pt").write_bytes(b"a week of training")
-    before = build.tree(dataset)
-    code, _, err = split(master, dataset, "--overwrite")
-    assert code == 2 and "holds train/weights.pt" in err and build.tree(dataset) == before
+    for name in ("train/weights.pt", "valid/masks/corrected.png", "test/images/notes.txt"):
+        (dataset / name).write_bytes(b"a week of work")
+        before = build.tree(dataset)
+        code, _, err = split(master, dataset, "--overwrite")
+        assert code == 2 and name in err and err.count("\n") == 1
+        assert build.tree(dataset) == before
+        (dataset / name).unlink()
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
@@ -425,6 +432,7 @@ def test_a_master_of_another_tool(split: Run, master: Path, dataset: Path) -> No
         ("ED of PATIENT 12", "patient0012"),
         ("mirrored_patient_Zoë_4CH_half_sequence_frame07", "patient_zoë"),
         ("img_patient0003-view4", "patient0003"),
+        ("inpatient3_patient4", "patient0004"),
     ],
 )
 def test_patients_are_read_off_names(name: str, patient: str) -> None:
@@ -523,6 +531,7 @@ def test_an_unfinished_master_is_refused(
         (("--ratios", "0.7", "0.5", "-0.2"), "--ratios"),
         (("--ratios", "a", "b", "c"), "'a' is no share"),
         (("--ratios", "1/0", "0", "0"), "'1/0' is no share"),
+        (("--ratios", "1e-99999999", "0", "1"), "is no share"),
         (("--official", "x", "--stratify"), "--official goes without"),
         (("--stratify", "--by", "pair"), "goes without --by pair"),
         (("--by", "view"), "invalid choice"),
@@ -536,7 +545,7 @@ def test_wrong_use_takes_one_line(split: Run, arguments: Any, reason: str) -> No
 def test_no_master(split: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = split()
-    assert code == 2 and "no images and masks in CAMUS-master or generator/CAMUS-master" in err
+    assert code == 2 and f"no images and masks in {tmp_path}/CAMUS-master or" in err
     for folder in ("images", "masks"):
         (tmp_path / "CAMUS-master" / folder).mkdir(parents=True)
     code, _, err = split()
@@ -555,9 +564,13 @@ def test_default_places(
 
 def test_two_runs_at_once(split: Run, master: Path, dataset: Path) -> None:
     make_master(master, 3)
-    with shared.workshop(dataset):
-        code, _, err = split(master, dataset)
-    assert code == 2 and "another run is writing" in err
+    for lock in (shared.workshop(dataset), shared.sole_writer(master)):  # the generator's
+        with lock:
+            code, _, err = split(master, dataset)
+        assert code == 2 and "another run is writing" in err
+    assert not dataset.exists()
+    code, _, err = split(master, master / "sub" / "dataset")
+    assert code == 2 and sorted(path.name for path in master.iterdir()) == ["images", "masks"]
 
 
 def test_other_ratios(split: Run, master: Path, dataset: Path) -> None:
