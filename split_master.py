@@ -181,7 +181,7 @@ def check_place(dataset: Path, archive: Path, master: Path, args: argparse.Names
             raise RefusalError(f"{dataset} was not made by this script: name another folder")
         if not args.overwrite:
             raise RefusalError(f"{dataset} is there already: name another, or add --overwrite")
-        for name in set(shared.own_files(dataset, OWN_FILE)) - listed_files(dataset):
+        for name in sorted(set(shared.own_files(dataset, OWN_FILE)) - listed_files(dataset)):
             raise RefusalError(f"{dataset / name} is not of this script's making: move it away")
     if archive.exists() and (args.zip or args.overwrite):
         if not (args.zip and args.overwrite):

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tests.build import tree
@@ -30,7 +31,9 @@ PHANTOM = "generator/make_phantom_database.py"
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    mind = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even in the background
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=mind)
 
 
 def run(script: str, *arguments: object) -> float:

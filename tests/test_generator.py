@@ -450,6 +450,27 @@ def test_another_database_is_refused(
     assert build.tree(master) == before
 
 
+def test_an_interrupted_overwrite_leaves_a_master_that_is_recognised(
+    generate: Run, database: Path, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.write_pair(database)
+    generate(database, master)
+
+    unlink, left = Path.unlink, [1]
+
+    def interrupt(path: Path, missing_ok: bool = False) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", interrupt)
+        assert generate(database, master, "--size", 64, "--overwrite")[0] == 130
+    assert generate(database, master, "--size", 64, "--overwrite")[0] == 0
+    assert picture(master / f"images/{NAME}.jpg").shape == (64, 64)
+
+
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
 @pytest.mark.parametrize(
     "foreign", ["thesis.docx", "images/holiday.jpg", "images/sub/x.jpg", "dataset.json", "link"]

@@ -72,17 +72,18 @@ def test_headers_and_values_are_those_of_the_release(database: Path) -> None:
 
 
 def test_key_frames_are_the_ends_of_the_half_sequence(database: Path) -> None:
-    backwards = 0
+    backwards = []
     for path in database.glob("*/*_half_sequence*.nii.gz"):
         frames, (patient, view) = array(path), path.name.split("_")[:2]
         assert len(frames) == 4
         facts = info(database, patient, view)
         assert {facts["ED"], facts["ES"]} == {"1", "4"} and facts["NbFrame"] == "4"
-        backwards += facts["ED"] == "4"
+        if facts["ED"] == "4":
+            backwards.append(f"{patient} {view}")
         for instant in ("ED", "ES"):
             key = array(path.with_name(path.name.replace("half_sequence", instant)))
             assert np.array_equal(frames[int(facts[instant]) - 1], key)
-    assert backwards == 2  # one sequence and its mask
+    assert backwards == ["patient0002 4CH"] * 2  # one sequence and its mask
 
 
 def area_and_length(mask: npt.NDArray[np.float32]) -> tuple[int, float]:

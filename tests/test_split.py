@@ -127,6 +127,11 @@ def test_the_files_of_a_dataset(split: Run, master: Path, dataset: Path) -> None
         "ratios": [0.7, 0.2, 0.1], "seed": 5, "by": "patient", "stratify": False,
     }  # fmt: skip
     assert description["subsets"]["train"] == {"pairs": 8, "patients": 2}
+    split(master, dataset, "--overwrite", "--ratios", "0.5", "0.25", "0.25")
+    description = json.loads((dataset / "dataset.json").read_text())
+    assert description["split"] == {
+        "ratios": [0.5, 0.25, 0.25], "seed": 0, "by": "patient", "stratify": False,
+    }  # fmt: skip
     assert sorted(path.name for path in dataset.parent.iterdir()) == ["CAMUS master", "the dataset"]
 
 
@@ -360,6 +365,24 @@ def test_folders_of_someone_else_are_refused(
         code, _, err = split(master, tmp_path / place, *options)
         assert code == 2 and "name another folder" in err and err.count("\n") == 1
         assert build.tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_what_came_while_it_was_built_is_not_replaced(
+    split: Run, master: Path, dataset: Path, options: tuple[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_master(master, 3)
+    build_whole = script.build
+
+    def meanwhile(*arguments: Any) -> None:
+        build_whole(*arguments)
+        dataset.mkdir()
+        (dataset / "mine.txt").write_bytes(b"mine")
+
+    monkeypatch.setattr(script, "build", meanwhile)
+    code, _, err = split(master, dataset, *options)
+    assert code == 2 and "was not made by this script" in err
+    assert build.tree(dataset) == {"mine.txt": b"mine"}
 
 
 def test_an_empty_folder_is_taken(split: Run, master: Path, dataset: Path) -> None:
