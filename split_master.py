@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from generator import pictures, splits
 from generator.master import description_of
-from generator.pairs import REQUIRED, Pair, find_master, read_master
+from generator.pairs import REQUIRED, Pair, find_master, read_master, read_rows
 from generator.shared import RefusalError, write_whole
 from generator.splits import SUBSETS
 
@@ -197,9 +197,7 @@ def listed_files(dataset: Path) -> set[str]:
     for subset in SUBSETS:
         path = dataset / subset / "metadata.csv"
         if path.exists():
-            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-                rows = list(csv.DictReader(file))
-            named = [row.get(column) for row in rows for column in REQUIRED[:2]]
+            named = [row.get(column) for row in read_rows(path) for column in REQUIRED[:2]]
             names |= {f"{subset}/metadata.csv", *(f"{subset}/{name}" for name in named)}
     return names
 

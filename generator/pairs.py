@@ -85,14 +85,19 @@ def _patient(master: Path, image: str) -> str:
     )
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metadata.csv. Raises RefusalError where it is no such file."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        try:
+            return list(csv.DictReader(file))
+        except csv.Error as error:
+            raise RefusalError(f"{path} cannot be read ({error}): make it anew") from error
+
+
 def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
     """The pairs that metadata.csv tells of, which must be those that are there."""
     path = master / "metadata.csv"
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        try:
-            rows = list(csv.DictReader(file))
-        except csv.Error as error:
-            raise RefusalError(f"{path} cannot be read ({error}): make it anew") from error
+    rows = read_rows(path)
     for number, row in enumerate(rows, 1):
         if None in row or not all(row.get(column) for column in REQUIRED):
             raise RefusalError(f"{path}: row {number} does not tell {', '.join(REQUIRED)}")

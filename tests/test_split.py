@@ -416,6 +416,18 @@ def test_an_interruption_leaves_the_old_dataset_or_the_new_one(
     assert {path.name for path in dataset.parent.iterdir()} == {master.name, dataset.name}
 
 
+def test_an_earlier_dataset_whose_metadata_is_damaged_is_refused(
+    split: Run, master: Path, dataset: Path
+) -> None:
+    make_master(master, 3)
+    split(master, dataset)
+    (dataset / "valid" / "metadata.csv").write_text("a" * 200_000)
+    before = build.tree(dataset)
+    code, _, err = split(master, dataset, "--overwrite")
+    assert code == 2 and "metadata.csv cannot be read" in err and err.count("\n") == 1
+    assert build.tree(dataset) == before
+
+
 def test_what_a_killed_run_left_is_cleaned_up(split: Run, master: Path, dataset: Path) -> None:
     make_master(master, 3)
     split(master, dataset)
