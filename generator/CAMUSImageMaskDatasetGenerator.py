@@ -166,7 +166,8 @@ def generate(args: argparse.Namespace) -> int:
         for name, reason in problems.items():
             print(f"{name}: {reason}", file=sys.stderr)
         rows, written, failed = convert_all(sources, settings, master, there, args.jobs)
-        for outdated in there.keys() - {name for row in rows for name in row[:2]}:
+        current = {name for row in rows for name in (row.file_name, row.mask_file_name)}
+        for outdated in there.keys() - current:
             (master / outdated).unlink(missing_ok=True)
         write_whole(master / "metadata.csv", metadata_csv(rows))
     print(

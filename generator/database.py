@@ -115,12 +115,12 @@ def read_labels(path: Path, grid: Grid) -> list[Picture]:
     """
     with nifti.opened(path) as (own, frames):
         if own.shape != grid.shape:
-            raise BadFileError(f"has {_times(own.shape)} pixels, its image {_times(grid.shape)}")
+            raise BadFileError(f"has {_by(own.shape)} pixels, its image {_by(grid.shape)}")
         if not all(map(partial(math.isclose, rel_tol=1e-3), own.spacing, grid.spacing)):
-            spacings = f"{_times(own.spacing)} mm, those of its image {_times(grid.spacing)}"
+            spacings = f"{_by(own.spacing)} mm, those of its image {_by(grid.spacing)}"
             raise BadFileError(f"has pixels of {spacings}")
         return [to_labels(frame) for frame in frames]
 
 
-def _times(numbers: Iterable[float]) -> str:
+def _by(numbers: Iterable[float]) -> str:
     return " x ".join(f"{number:g}" for number in numbers)
