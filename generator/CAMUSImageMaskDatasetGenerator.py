@@ -19,7 +19,7 @@ if __name__ == "__main__":
 import argparse
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import NamedTuple
@@ -99,21 +99,30 @@ def metadata_row(
     )
 
 
-def encode_pair(
-    image: Picture, labels: Picture, box: Box, mirrored: bool, settings: Settings
-) -> tuple[bytes, bytes]:
-    """The bytes of an image file and of its mask file. Raises BadFileError."""
-    image = pixels.resize_image(image, box.width, box.height)
-    labels = pixels.resize_labels(labels, box.width, box.height)
-    mask = pixels.paint(labels, settings.masks, settings.structures)
-    image, mask = (pixels.on_square(picture, box, settings.size) for picture in (image, mask))
-    if mirrored:
-        image, mask = pixels.flip(image), pixels.flip(mask)
+def image_files(frames: Iterable[Picture], box: Box, settings: Settings) -> list[list[bytes]]:
+    """The bytes of each frame's image file, and of its mirrored copy if there is to be one."""
+    images = (pixels.resize_image(frame, box.width, box.height) for frame in frames)
+    return [
+        [pixels.encode(side, settings.format, settings.quality) for side in sides]
+        for sides in (both_sides(image, box, settings) for image in images)
+    ]
+
+
+def mask_files(labels: Iterable[Picture], box: Box, settings: Settings) -> list[list[bytes]]:
+    """The same of the mask files. Raises BadFileError where JPG cannot hold a mask."""
+    resized = (pixels.resize_labels(frame, box.width, box.height) for frame in labels)
+    masks = (pixels.paint(frame, settings.masks, settings.structures) for frame in resized)
     step = LEVELS[settings.masks][1]
-    return (
-        pixels.encode(image, settings.format, settings.quality),
-        pixels.encode_mask(mask, settings.mask_format, settings.quality, step),
-    )
+    return [
+        [pixels.encode_mask(s, settings.mask_format, settings.quality, step) for s in sides]
+        for sides in (both_sides(mask, box, settings) for mask in masks)
+    ]
+
+
+def both_sides(picture: Picture, box: Box, settings: Settings) -> list[Picture]:
+    """The picture on its square, and flipped if mirrored copies are wanted."""
+    square = pixels.on_square(picture, box, settings.size)
+    return [square, pixels.flip(square)] if settings.mirror else [square]
 
 
 def convert(
@@ -133,16 +142,13 @@ def convert(
     with nifti.opened(source.image) as (grid, frames):
         pairs = list(plan_pairs(source, grid, settings))
         new = [pair for pair in pairs if not is_there(pair)]
-        images = [pixels.to_uint8(frame) for frame in frames] if new else []
-    labels = read_labels(source.mask, grid) if new else []
-    box = pixels.place(grid, settings.size, settings.fit)
-    files = [
-        encode_pair(images[pair.frame], labels[pair.frame], box, pair.mirrored, settings)
-        for pair in new
-    ]
-    for pair, (image_file, mask_file) in zip(new, files, strict=True):
-        write_whole(master / pair.image, image_file, image_time)
-        write_whole(master / pair.mask, mask_file, mask_time)
+        box = pixels.place(grid, settings.size, settings.fit)
+        # encoded as they are read: pictures of a whole sequence would cost memory, and time
+        images = image_files(map(pixels.to_uint8, frames), box, settings) if new else []
+    masks = mask_files(read_labels(source.mask, grid), box, settings) if new else []
+    for pair in new:
+        write_whole(master / pair.image, images[pair.frame][pair.mirrored], image_time)
+        write_whole(master / pair.mask, masks[pair.frame][pair.mirrored], mask_time)
     return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
 
 
