@@ -101,7 +101,7 @@ def metadata_row(
 
 def image_files(frames: Iterable[Picture], box: Box, settings: Settings) -> list[list[bytes]]:
     """The bytes of each frame's image file, and of its mirrored copy if there is to be one."""
-    images = (pixels.resize_image(frame, box.width, box.height) for frame in frames)
+    images = pixels.resize_images(frames, box.width, box.height)
     return [
         [pixels.encode(side, settings.format, settings.quality) for side in sides]
         for sides in (both_sides(image, box, settings) for image in images)

@@ -5,7 +5,8 @@ Pictures are uint8 arrays of shape (height, width), rows from the top.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -69,16 +70,33 @@ def place(grid: Grid, size: int, fit: str) -> Box:
     return Box((size - width) // 2, (size - height) // 2, width, height)
 
 
-def resize_image(image: Picture, width: int, height: int) -> Picture:
-    """Resize by area averaging where the picture shrinks, by cubic interpolation where it grows."""
-    shrunk = (min(width, image.shape[1]), min(height, image.shape[0]))
-    if shrunk != image.shape[::-1]:
-        image = _resize(image, shrunk, cv2.INTER_AREA)
-    return image if shrunk == (width, height) else _resize(image, (width, height), cv2.INTER_CUBIC)
+def resize_images(images: Iterable[Picture], width: int, height: int) -> Iterator[Picture]:
+    """Resize by area averaging where the pictures shrink, by cubic interpolation where they grow.
+
+    All pictures are of one shape.
+    """
+    images = iter(images)
+    while four := list(itertools.islice(images, 4)):
+        shrunk = (min(width, four[0].shape[1]), min(height, four[0].shape[0]))
+        if shrunk != four[0].shape[::-1]:
+            four = _average(four, shrunk)
+        if shrunk != (width, height):
+            four = [_resize(image, (width, height), cv2.INTER_CUBIC) for image in four]
+        yield from four
+
+
+def _average(images: list[Picture], shape: tuple[int, int]) -> list[Picture]:
+    """Area averaging. Four at a time, as the channels of one picture of 16 bits, take OpenCV 5
+    less than half the time, to the same gray values."""
+    if len(images) < 4:
+        return [_resize(image, shape, cv2.INTER_AREA) for image in images]
+    channels = cv2.merge(images).astype(np.int16)
+    averaged = cv2.resize(channels, shape, interpolation=cv2.INTER_AREA)
+    return [np.asarray(image, np.uint8) for image in cv2.split(averaged.astype(np.uint8))]
 
 
 def resize_labels(labels: Picture, width: int, height: int) -> Picture:
-    """Resize to the nearest label, on the geometry of resize_image."""
+    """Resize to the nearest label, on the geometry of resize_images."""
     return _resize(labels, (width, height), cv2.INTER_NEAREST_EXACT)
 
 

@@ -15,6 +15,17 @@ from generator.nifti import BadFileError, Grid
 from generator.pixels import Box
 
 
+def resize_image(image: pixels.Picture, width: int, height: int) -> pixels.Picture:
+    return next(pixels.resize_images([image], width, height))
+
+
+@pytest.mark.parametrize("size", [(20, 11), (36, 11), (20, 40), (50, 40)])
+def test_frames_are_resized_as_each_alone(size: tuple[int, int]) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 25, 36), dtype=np.uint8)
+    together = pixels.resize_images(frames, *size)
+    assert np.array_equal(list(together), [resize_image(frame, *size) for frame in frames])
+
+
 def test_gray_values_are_rounded_and_never_stretched() -> None:
     values = np.array([[0, 0.4, 0.6], [100.5, 101.5, 255]], np.float32)
     assert pixels.to_uint8(values).tolist() == [[0, 0, 1], [100, 102, 255]]
@@ -93,7 +104,7 @@ def test_image_and_mask_stay_aligned(factor: float) -> None:
     """An image made of its mask must, resized, still agree with it at every border."""
     labels = blobs(300, 200)
     width, height = round(200 * factor), round(300 * factor)
-    image = pixels.resize_image(labels * np.uint8(80), width, height)
+    image = resize_image(labels * np.uint8(80), width, height)
     resized = pixels.resize_labels(labels, width, height)
     assert image.shape == resized.shape == (height, width)
     for label in (1, 2, 3):
@@ -108,21 +119,21 @@ def test_whole_factors_are_exact() -> None:
     labels = np.array([[0, 1, 2], [3, 0, 1]], np.uint8)
     assert np.array_equal(pixels.resize_labels(labels, 12, 8), labels.repeat(4, 0).repeat(4, 1))
     image = np.array([[10, 20, 30, 50], [10, 40, 30, 50]], np.uint8)
-    assert pixels.resize_image(image, 2, 1).tolist() == [[20, 40]]
-    assert np.array_equal(pixels.resize_image(image, 4, 2), image)
+    assert resize_image(image, 2, 1).tolist() == [[20, 40]]
+    assert np.array_equal(resize_image(image, 4, 2), image)
 
 
 def test_shrinking_averages_and_growing_is_cubic() -> None:
     """Three pixels become one, their mean; OpenCV's cubic kernel has a = -0.75."""
     image = np.array([[0, 90, 0, 30, 0, 0]] * 3, np.uint8)
-    assert pixels.resize_image(image, 2, 1).tolist() == [[30, 10]]
+    assert resize_image(image, 2, 1).tolist() == [[30, 10]]
     edge = np.array([[0, 0, 100, 100]], np.uint8)
-    assert pixels.resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
+    assert resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
 
 
 def test_one_axis_shrinks_while_the_other_grows() -> None:
     image = np.array([[0, 100, 200, 100], [0, 100, 200, 100]], np.uint8)
-    assert pixels.resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
+    assert resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
 
 
 def test_a_disc_in_millimetres_is_a_circle() -> None:
