@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -100,23 +101,19 @@ def metadata_row(
 
 
 def image_files(frames: Iterable[Picture], box: Box, settings: Settings) -> list[list[bytes]]:
-    """The bytes of each frame's image file, and of its mirrored copy if there is to be one."""
+    """The image file of each frame, and of its mirrored copy if there is to be one."""
     images = pixels.resize_images(frames, box.width, box.height)
-    return [
-        [pixels.encode(side, settings.format, settings.quality) for side in sides]
-        for sides in (both_sides(image, box, settings) for image in images)
-    ]
+    encode = partial(pixels.encode, suffix=settings.format, quality=settings.quality)
+    return [[encode(side) for side in both_sides(image, box, settings)] for image in images]
 
 
 def mask_files(labels: Iterable[Picture], box: Box, settings: Settings) -> list[list[bytes]]:
-    """The same of the mask files. Raises BadFileError where JPG cannot hold a mask."""
+    """The mask file of each frame, and of its mirrored copy. Raises BadFileError."""
+    suffix, step = settings.mask_format, LEVELS[settings.masks][1]
+    encode = partial(pixels.encode_mask, suffix=suffix, quality=settings.quality, step=step)
     resized = (pixels.resize_labels(frame, box.width, box.height) for frame in labels)
     masks = (pixels.paint(frame, settings.masks, settings.structures) for frame in resized)
-    step = LEVELS[settings.masks][1]
-    return [
-        [pixels.encode_mask(s, settings.mask_format, settings.quality, step) for s in sides]
-        for sides in (both_sides(mask, box, settings) for mask in masks)
-    ]
+    return [[encode(side) for side in both_sides(mask, box, settings)] for mask in masks]
 
 
 def both_sides(picture: Picture, box: Box, settings: Settings) -> list[Picture]:
@@ -150,6 +147,16 @@ def convert(
         write_whole(master / pair.image, images[pair.frame][pair.mirrored], image_time)
         write_whole(master / pair.mask, masks[pair.frame][pair.mirrored], mask_time)
     return [metadata_row(source, pair, grid, box, info, settings.size) for pair in pairs], len(new)
+
+
+def attempt(
+    source: Source, settings: Settings, master: Path, there: Mapping[str, float]
+) -> tuple[list[Row], int, str]:
+    """What convert returns, and why it failed. An exception that is kept keeps the pictures."""
+    try:
+        return (*convert(source, settings, master, there), "")
+    except BadFileError as error:
+        return [], 0, str(error)
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -198,17 +205,16 @@ def convert_all(
     rows, written, failed = [], 0, 0
     pool = ThreadPoolExecutor(jobs)
     try:
-        futures = [pool.submit(convert, source, settings, master, there) for source in sources]
+        futures = [pool.submit(attempt, source, settings, master, there) for source in sources]
         unit = "sequence" if settings.frames == "sequence" else "pair"
         with tqdm(total=len(sources), unit=unit, disable=None) as progress:
             for source, future in zip(sources, futures, strict=True):
-                try:
-                    new_rows, new = future.result()
-                    rows += new_rows
-                    written += new
-                except BadFileError as error:
+                new_rows, new, reason = future.result()
+                rows += new_rows
+                written += new
+                if reason:
                     failed += 1
-                    tqdm.write(f"{source.name}: {error}", file=sys.stderr)
+                    tqdm.write(f"{source.name}: {reason}", file=sys.stderr)
                 progress.update()
     finally:
         pool.shutdown(cancel_futures=True)

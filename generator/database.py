@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -108,7 +108,7 @@ def read_info(folder: Path, view: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def read_labels(path: Path, grid: Grid) -> Iterator[Picture]:
+def read_labels(path: Path, grid: Grid) -> list[Picture]:
     """The labels of a mask file on the grid of its image, (height, width) each.
 
     Raises BadFileError.
@@ -119,7 +119,7 @@ def read_labels(path: Path, grid: Grid) -> Iterator[Picture]:
         if not all(map(partial(math.isclose, rel_tol=1e-3), own.spacing, grid.spacing)):
             spacings = f"{_by(own.spacing)} mm, those of its image {_by(grid.spacing)}"
             raise BadFileError(f"has pixels of {spacings}")
-        yield from map(to_labels, frames)
+        return [to_labels(frame) for frame in frames]
 
 
 def _by(numbers: Iterable[float]) -> str:

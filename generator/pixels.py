@@ -76,13 +76,13 @@ def resize_images(images: Iterable[Picture], width: int, height: int) -> Iterato
     All pictures are of one shape.
     """
     images = iter(images)
-    while four := list(itertools.islice(images, 4)):
-        shrunk = (min(width, four[0].shape[1]), min(height, four[0].shape[0]))
-        if shrunk != four[0].shape[::-1]:
-            four = _average(four, shrunk)
+    while group := list(itertools.islice(images, 4)):
+        shrunk = (min(width, group[0].shape[1]), min(height, group[0].shape[0]))
+        if shrunk != group[0].shape[::-1]:
+            group = _average(group, shrunk)
         if shrunk != (width, height):
-            four = [_resize(image, (width, height), cv2.INTER_CUBIC) for image in four]
-        yield from four
+            group = [_resize(image, (width, height), cv2.INTER_CUBIC) for image in group]
+        yield from group
 
 
 def _average(images: list[Picture], shape: tuple[int, int]) -> list[Picture]:
