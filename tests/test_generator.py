@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -410,6 +412,51 @@ def test_a_sequence_is_written_whole_or_not_at_all(
     )
     assert code == 1 and err.startswith(f"{name}: the mask does not survive JPG")
     assert "0 pairs written" in out and not list((master / "images").iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["", "_gt"])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: gzip.compress(data + b"\0"), "goes on after the data"),
+        (lambda data: gzip.compress(data)[:-1], "cut short"),
+        (lambda data: gzip.compress(data)[:-8] + bytes(8), "incorrect data check"),
+    ],
+)
+def test_a_file_bad_at_its_very_end_gives_no_pair(
+    generate: Run,
+    database: Path,
+    master: Path,
+    suffix: str,
+    damage: Callable[[bytes], bytes],
+    reason: str,
+) -> None:
+    """And that is the reason given, though JPG cannot hold its masks either."""
+    name = "patient0001_2CH_half_sequence"
+    path = build.write_pair(database, name, [IMAGE] * 3, [MASK] * 3) / f"{name}{suffix}.nii.gz"
+    path.write_bytes(damage(gzip.decompress(path.read_bytes())))
+    options = ("--frames", "sequence", "--quality", 3, "--size", 350)
+    code, out, err = generate(database, master, *options)
+    assert code == 1 and err.startswith(f"{name}: {path.name}: ") and reason in err
+    assert "0 pairs written" in out and not list((master / "images").iterdir())
+
+
+def test_only_the_missing_frames_of_a_sequence_are_written_again(
+    generate: Run, database: Path, master: Path
+) -> None:
+    build.write_pair(database, "patient0001_2CH_half_sequence", [IMAGE] * 6, [MASK] * 6)
+    options = ("--frames", "sequence", "--mirror", "--size", 64)
+    assert generate(database, master, *options)[0] == 0
+    before = build.tree(master)
+    kept = {
+        path: path.stat().st_ino for path in master.glob("*/*.jpg") if "frame03" not in path.name
+    }
+    for path in master.glob("*/*frame03.jpg"):
+        path.rename(database / path.name)  # so that its inode is not free
+    code, out, _ = generate(database, master, *options)
+    assert code == 0 and "2 pairs written, 10 already there" in out
+    assert build.tree(master) == before
+    assert kept == {path: path.stat().st_ino for path in kept}
 
 
 def test_output_depends_on_input_and_options_alone(
