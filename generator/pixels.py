@@ -86,8 +86,11 @@ def resize_images(images: Iterable[Picture], width: int, height: int) -> Iterato
 
 
 def _average(images: list[Picture], shape: tuple[int, int]) -> list[Picture]:
-    """Area averaging. Four at a time, as the channels of one picture of 16 bits, take OpenCV 5
-    less than half the time, to the same gray values."""
+    """Shrink pictures of one shape by area averaging.
+
+    Four of them, as the channels of one picture of 16 bits, take OpenCV 5 less than half the time,
+    to the same gray values.
+    """
     if len(images) < 4:
         return [_resize(image, shape, cv2.INTER_AREA) for image in images]
     channels = cv2.merge(images).astype(np.int16)

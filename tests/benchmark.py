@@ -166,10 +166,11 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     long = folder / "long" / "db"
     timed(lambda: phantom.main([str(long), "--patients", "8", "--frames", "29", "--seed", "1"]))
     key = multiply(long, folder / "key", patients)  # key frames of the same sizes
-    several = multiply(long, folder / "several", 40)  # so that the last ones, alone, do not tell
+    copies = 40  # patients, so many that the last sequences, alone, do not tell
+    several = multiply(long, folder / "several", copies)
     sequence = generator(several, "--frames", "sequence")
     times = alternate(rounds, folder, key=generator(key), sequence=sequence)
-    speed = ratio(times["key"], times["sequence"], 0) * (40 * 2 * 29) / pairs
+    speed = ratio(times["key"], times["sequence"], 0) * (copies * 2 * 29) / pairs
     largest = [str(folder / "largest" / "db"), "--patients", "2", "--frames", "29"]
     with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
         timed(lambda: phantom.main(largest))
