@@ -24,12 +24,10 @@ from nibabel.volumeutils import apply_read_scaling
 # In pixels; the longest half sequence of CAMUS has 29 frames of 787 x 649, 15 million.
 LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
 LARGEST_OFFSET = 2**24  # bytes before the data
-# Bytes that are read, and that are inflated, at a time: larger pieces cost fresh memory, and in
-# small ones threads wait for each other and zlib copies its window often
-CHUNK = 2**18
+CHUNK = 2**20  # bytes of a gzip file that are read at a time; most key frames have fewer
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
-Read = Callable[[int], npt.NDArray[np.uint8]]
+Read = Callable[[int], bytes]
 
 
 class BadFileError(Exception):
@@ -61,7 +59,7 @@ def opened(path: Path) -> Iterator[tuple[Grid, Iterator[npt.NDArray[Any]]]]:
     """
     try:
         with path.open("rb") as file:
-            read = _reader(_inflating(file) if path.suffix == ".gz" else file.readinto)
+            read = _inflating(file) if path.suffix == ".gz" else file.read
             header = _read_header(read)
             grid = _grid(header)
             yield grid, _frames(header, grid, read)
@@ -75,49 +73,39 @@ def opened(path: Path) -> Iterator[tuple[Grid, Iterator[npt.NDArray[Any]]]]:
         raise BadFileError(f"{path.name}: {error}") from error
 
 
-def _inflating(file: BufferedReader) -> Callable[[memoryview], int]:
-    """A function that fills a buffer with the next bytes of a gzip file, and tells how many.
+def _inflating(file: BufferedReader) -> Read:
+    """A function that gives the next bytes of a gzip file, fewer than asked for only at the end.
 
     Much of gzip.open's time goes into small pieces, in which threads then wait for each other.
     """
     inflater, pending = zlib.decompressobj(wbits=31), b""
 
-    def fill(buffer: memoryview) -> int:
+    def read(size: int) -> bytes:
         nonlocal inflater, pending
-        done = 0
-        while done < len(buffer):
+        parts = []
+        while size:
             pending = pending or file.read(CHUNK)
             if inflater.eof:
                 if not pending:
                     break
                 inflater = zlib.decompressobj(wbits=31)  # a further member of the file
-            part = inflater.decompress(pending, min(CHUNK, len(buffer) - done))
+            part = inflater.decompress(pending, size)
             if not (part or pending or inflater.eof):
                 raise EOFError
             pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            buffer[done : done + len(part)] = part
-            done += len(part)
-        return done
-
-    return fill
-
-
-def _reader(fill: Callable[[memoryview], int]) -> Read:
-    """A function that gives the next bytes, fewer than asked for only at the end."""
-
-    def read(size: int) -> npt.NDArray[np.uint8]:
-        data = np.empty(size, np.uint8)
-        return data[: fill(data.data)]
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
 
     return read
 
 
 def _read_header(read: Read) -> Nifti1Header:
-    block = read(Nifti1Header.sizeof_hdr).tobytes()
+    block = read(Nifti1Header.sizeof_hdr)
     for kind in HEADERS:
         for endianness in ("<", ">"):
             if block[:4] == struct.pack(endianness + "i", kind.sizeof_hdr):
-                block += read(kind.sizeof_hdr - len(block)).tobytes()
+                block += read(kind.sizeof_hdr - len(block))
                 if len(block) == kind.sizeof_hdr:
                     header = kind(block, endianness, check=False)
                     if header["magic"].item() == kind.single_magic:
@@ -135,12 +123,12 @@ def _frames(header: Nifti1Header, grid: Grid, read: Read) -> Iterator[npt.NDArra
         raise BadFileError(f"unusable scaling in the header ({error})") from error
     for _ in range(math.prod(grid.shape[2:])):
         data = _exactly(read, dtype.itemsize * width * height)
-        yield apply_read_scaling(data.view(dtype).reshape(height, width), *scaling)
-    if len(read(1)):
+        yield apply_read_scaling(np.frombuffer(data, dtype).reshape(height, width), *scaling)
+    if read(1):
         raise BadFileError("goes on after the data that its header announces")
 
 
-def _exactly(read: Read, size: int) -> npt.NDArray[np.uint8]:
+def _exactly(read: Read, size: int) -> bytes:
     data = read(size)
     if len(data) < size:
         raise BadFileError("ends before the data that its header announces")
