@@ -4,8 +4,8 @@
 
 Makes its own database of phantoms of the release's sizes. What is compared alternates within one
 run, so that its ratios hold on a noisy machine; medians of the rounds are printed. The floor is
-zlib, a cast, one cv2.resize, one cv2.imencode and one write a file, in one thread, imports not
-counted.
+zlib, a cast, one cv2.resize, one cv2.imencode and one write a file, in one thread. Imports are not
+counted but where it says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
@@ -36,10 +38,11 @@ from generator.phantom import Sector
 
 ROOT = Path(__file__).resolve().parents[1]
 Work = Callable[[Path], object]
-Times = tuple[float, float]  # wall clock and processor, seconds
+Times = tuple[float, ...]  # seconds: wall clock first
 
 
 def timed(work: Callable[[], object]) -> Times:
+    """Wall clock and processor time."""
     wall, processor = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         result = work()
@@ -48,26 +51,28 @@ def timed(work: Callable[[], object]) -> Times:
 
 
 def alternate(rounds: int, folder: Path, **works: Work) -> dict[str, list[Times]]:
-    """Time works in turn, each with a new output folder.
+    """Time works in turn, each with a new output folder, and in a process of its own.
 
-    Nothing is deleted meanwhile: ext4 is slow to make files just after many were deleted.
+    In one process they would profit from the memory that the others left. Nothing is deleted
+    meanwhile: ext4 is slow to make files just after many were deleted.
     """
     times: dict[str, list[Times]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
             target = Path(tempfile.mkdtemp(dir=folder)) / "out"
             os.sync()
-            times[name].append(timed(partial(work, target)))
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                times[name].append(pool.submit(timed, partial(work, target)).result())
     return times
 
 
 def ratio(above: Sequence[Times], below: Sequence[Times], which: int) -> float:
-    """The median of the ratios round by round; which: 0 wall clock, 1 processor."""
+    """The median of the ratios round by round, of which of the times."""
     return statistics.median(a[which] / b[which] for a, b in zip(above, below, strict=True))
 
 
 def wall(times: Sequence[Times]) -> float:
-    return statistics.median(seconds for seconds, _ in times)
+    return statistics.median(seconds for seconds, *_ in times)
 
 
 def multiply(database: Path, target: Path, patients: int) -> Path:
@@ -84,6 +89,7 @@ def multiply(database: Path, target: Path, patients: int) -> Path:
 
 def floor(database: Path, target: Path) -> None:
     """The least that must happen to every file."""
+    cv2.setNumThreads(1)
     target.mkdir(parents=True)
     for path in sorted(database.glob("*/*.nii.gz")):
         data = zlib.decompress(path.read_bytes(), 31)
@@ -97,36 +103,40 @@ def floor(database: Path, target: Path) -> None:
         (target / path.name).write_bytes(jpg.tobytes())
 
 
-def generator(database: Path, *options: object) -> Work:
-    return lambda target: script.main([str(database), str(target), *map(str, options)])
+def generate(database: Path, options: Sequence[str], target: Path) -> int:
+    return script.main([str(database), str(target), *options])
 
 
-def split(master: Path, *options: str) -> Work:
+def copy(master: Path, target: Path) -> int:
+    return subprocess.run(["cp", "-r", master, target], check=True).returncode
+
+
+def split(master: Path, options: Sequence[str], target: Path) -> int:
     """The split without its pictures."""
-
-    def work(target: Path) -> int:
-        blank = np.zeros((1, 1, 3), np.uint8)
-        with (
-            mock.patch.object(pictures, "train_sheets", lambda *_: {}),
-            mock.patch.object(pictures, "statistics", lambda _: blank),
-        ):
-            return split_master.main([str(master), str(target), *options])
-
-    return work
+    blank = np.zeros((1, 1, 3), np.uint8)
+    with (
+        mock.patch.object(pictures, "train_sheets", lambda *_: {}),
+        mock.patch.object(pictures, "statistics", lambda _: blank),
+    ):
+        return split_master.main([str(master), str(target), *options])
 
 
-def process(*arguments: object) -> tuple[float, float]:
-    """Seconds and peak memory in MB of the generator as a process of its own."""
+def process(*arguments: object) -> tuple[float, float, float]:
+    """The generator as a process of its own: seconds, those without imports, peak MB."""
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
         "from generator.CAMUSImageMaskDatasetGenerator import main\n"
+        "started = time.perf_counter()\n"
         f"try: main({[str(a) for a in arguments]!r})\n"
         "except SystemExit: pass\n"
+        "print(time.perf_counter() - started)\n"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
     )
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return time.perf_counter() - started, int(done.stdout.splitlines()[-1]) / 1024
+    seconds = time.perf_counter() - started
+    working, memory = done.stdout.splitlines()[-2:]
+    return seconds, float(working), int(memory) / 1024
 
 
 def measure(folder: Path, patients: int, rounds: int) -> None:
@@ -139,8 +149,8 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
         rounds,
         folder,
         floor=partial(floor, database),
-        one=generator(database, "--jobs", 1),
-        two=generator(database, "--jobs", 2),
+        one=partial(generate, database, ["--jobs", "1"]),
+        two=partial(generate, database, ["--jobs", "2"]),
     )
     pairs = 4 * patients
     print(f"key frames: {pairs / wall(times['one']):.0f} pairs/s with --jobs 1, "
@@ -152,9 +162,9 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     few = multiply(database, folder / "few", patients // 4)
     sizes = {f"of{n}": n for n in (patients // 4, patients, 4 * patients)}
     same = {name: multiply(few, folder / name, n) for name, n in sizes.items()}
-    times = alternate(rounds, folder, **{name: generator(same[name]) for name in sizes})
+    times = alternate(rounds, folder, **{name: partial(generate, same[name], []) for name in sizes})
     for name, number in sizes.items():
-        memory = process(same[name], folder / f"{name}-memory")[1]
+        memory = process(same[name], folder / f"{name}-memory")[2]
         print(f"{number} patients: {4 * number / wall(times[name]):.0f} pairs/s, {memory:.0f} MB")
 
     release = multiply(database, folder / "release", 500)
@@ -163,33 +173,44 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     told = statistics.median(process("--help")[0] for _ in range(rounds))
     print(f"start-up: --help {told:.2f} s, nothing left to do over 2000 pairs {again:.2f} s")
 
-    long = folder / "long" / "db"
-    timed(lambda: phantom.main([str(long), "--patients", "8", "--frames", "29", "--seed", "1"]))
-    key = multiply(long, folder / "key", patients)  # key frames of the same sizes
-    copies = 40  # patients, so many that the last sequences, alone, do not tell
-    several = multiply(long, folder / "several", copies)
-    sequence = generator(several, "--frames", "sequence")
-    times = alternate(rounds, folder, key=generator(key), sequence=sequence)
-    speed = ratio(times["key"], times["sequence"], 0) * (copies * 2 * 29) / pairs
-    largest = [str(folder / "largest" / "db"), "--patients", "2", "--frames", "29"]
-    with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
-        timed(lambda: phantom.main(largest))
-    options = ("--frames", "sequence", "--jobs", 2)
-    memory = process(largest[0], folder / "largest-memory", *options)[1]
-    print(f"half sequences: {speed:.2f} times as many frames/s as key frames pairs/s; "
-          f"{memory:.0f} MB at 29 frames of 787 x 649 with --jobs 2")  # fmt: skip
+    measure_sequences(folder / "sequences", patients, rounds)
 
     master = folder / "master"
-    timed(partial(generator(release, "--mirror"), master))
+    timed(partial(generate, release, ["--mirror"], master))
     times = alternate(
         rounds,
         folder,
-        cp=lambda target: subprocess.run(["cp", "-r", master, target], check=True).returncode,
-        copy=split(master),
-        link=split(master, "--link"),
+        cp=partial(copy, master),
+        copy=partial(split, master, []),
+        link=partial(split, master, ["--link"]),
     )
     print(f"split of 4000 pairs, speed / cp -r: {ratio(times['cp'], times['copy'], 0):.2f}, "
           f"{ratio(times['cp'], times['link'], 0):.2f} with --link")  # fmt: skip
+
+
+def measure_sequences(folder: Path, patients: int, rounds: int) -> None:
+    """Half sequences beside the key frames of the same patients, as a user runs both."""
+    frames = 19  # the mean of the release
+    few = folder / "few" / "database_nifti"
+    timed(lambda: phantom.main([str(few), "--patients", "8", "--frames", str(frames)]))
+    database = multiply(few, folder / "many", patients)
+    runs: dict[str, list[Times]] = {"key": [], "sequence": []}
+    for number in range(rounds):
+        for name, times in runs.items():
+            os.sync()
+            target = folder / f"{name}{number}"
+            times.append(process(database, target, "--frames", name, "--jobs", 2))
+    speed, working = (ratio(runs["key"], runs["sequence"], i) * frames / 2 for i in (0, 1))
+    print(f"half sequences: {2 * frames * patients / wall(runs['sequence']):.0f} frames/s, "
+          f"{speed:.2f} times the pairs/s of the same patients' key frames, "
+          f"{working:.2f} times without imports")  # fmt: skip
+
+    largest = [str(folder / "largest" / "database_nifti"), "--patients", "2", "--frames", "29"]
+    with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
+        timed(lambda: phantom.main(largest))
+    options = ("--frames", "sequence", "--jobs", 2)
+    memory = process(largest[0], folder / "largest-master", *options)[2]
+    print(f"29 frames of 787 x 649: {memory:.0f} MB with --jobs 2")
 
 
 def main() -> int:
