@@ -85,13 +85,13 @@ def _inflating(file: BufferedReader) -> Read:
         parts = []
         while size:
             pending = pending or file.read(CHUNK)
-            if inflater.eof:
-                if not pending:
+            if not pending:
+                if inflater.eof:
                     break
+                raise EOFError
+            if inflater.eof:
                 inflater = zlib.decompressobj(wbits=31)  # a further member of the file
             part = inflater.decompress(pending, size)
-            if not (part or pending or inflater.eof):
-                raise EOFError
             pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             parts.append(part)
             size -= len(part)

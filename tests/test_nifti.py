@@ -91,10 +91,15 @@ def test_c_order_input_is_read_as_written(tmp_path: Path) -> None:
         assert np.array_equal(read(build.write(tmp_path / "x.nii", data))[0], SMALL)
 
 
-def test_several_gzip_members_are_one_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 7, nifti.CHUNK])
+@pytest.mark.parametrize("border", [0, 100, 348, 352, 353, 352 + 4 * SMALL.size])
+def test_several_gzip_members_are_one_stream(
+    chunk: int, border: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nifti, "CHUNK", chunk)
     data = build.nifti(SMALL)
     path = tmp_path / "x.nii.gz"
-    path.write_bytes(gzip.compress(data[:400]) + gzip.compress(data[400:]))
+    path.write_bytes(gzip.compress(data[:border]) + gzip.compress(data[border:]))
     assert np.array_equal(read(path)[0], SMALL)
 
 
