@@ -163,8 +163,8 @@ def generate(args: argparse.Namespace) -> int:
     """Convert a database as the command line says; returns the exit code."""
     started = time.perf_counter()
     cv2.setNumThreads(1)  # the workers are the threads
-    # From the largest block that was freed, glibc learns how much memory to keep for what comes
-    # next; else it would fault in that of every frame anew: mallopt(3), M_MMAP_THRESHOLD
+    # From the largest mapped block that was freed, glibc learns how much memory to keep for what
+    # comes next; else it would fault in that of every frame anew: mallopt(3), M_MMAP_THRESHOLD
     bytes(2**24)
     args.structures = [name for name in STRUCTURES if name in args.structures]
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
