@@ -127,10 +127,11 @@ def process(*arguments: object) -> tuple[float, float, float]:
         f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
         "from generator.CAMUSImageMaskDatasetGenerator import main\n"
         "started = time.perf_counter()\n"
-        f"try: main({[str(a) for a in arguments]!r})\n"
-        "except SystemExit: pass\n"
+        f"try: code = main({[str(a) for a in arguments]!r})\n"
+        "except SystemExit as end: code = end.code\n"
         "print(time.perf_counter() - started)\n"
-        "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
+        "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])\n"
+        "sys.exit(code)"
     )
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -159,8 +160,9 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     print(f"processor time / floor: {ratio(times['one'], times['floor'], 1):.2f} with --jobs 1, "
           f"{ratio(times['two'], times['floor'], 1):.2f} with --jobs 2")  # fmt: skip
 
-    few = multiply(database, folder / "few", patients // 4)
-    sizes = {f"of{n}": n for n in (patients // 4, patients, 4 * patients)}
+    quarter = max(1, patients // 4)
+    few = multiply(database, folder / "few", quarter)
+    sizes = {f"of{n}": n for n in (quarter, patients, 4 * patients)}
     same = {name: multiply(few, folder / name, n) for name, n in sizes.items()}
     times = alternate(rounds, folder, **{name: partial(generate, same[name], []) for name in sizes})
     for name, number in sizes.items():
@@ -202,8 +204,8 @@ def measure_sequences(folder: Path, patients: int, rounds: int) -> None:
             times.append(process(database, target, "--frames", name, "--jobs", 2))
     speed, working = (ratio(runs["key"], runs["sequence"], i) * frames / 2 for i in (0, 1))
     print(f"half sequences: {2 * frames * patients / wall(runs['sequence']):.0f} frames/s, "
-          f"{speed:.2f} times the pairs/s of the same patients' key frames, "
-          f"{working:.2f} times without imports")  # fmt: skip
+          f"{speed:.2f} times the pairs/s of the same patients' key frames, imports counted "
+          f"in both; {working:.2f} times without them")  # fmt: skip
 
     largest = [str(folder / "largest" / "database_nifti"), "--patients", "2", "--frames", "29"]
     with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
@@ -218,7 +220,6 @@ def main() -> int:
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
         measure(Path(name), args.patients, args.rounds)
     return 0
