@@ -37,7 +37,6 @@ from generator import pictures
 from generator.phantom import Sector
 
 ROOT = Path(__file__).resolve().parents[1]
-Work = Callable[[Path], object]
 Times = tuple[float, ...]  # seconds: wall clock first
 
 
@@ -50,19 +49,25 @@ def timed(work: Callable[[], object]) -> Times:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def alternate(rounds: int, folder: Path, **works: Work) -> dict[str, list[Times]]:
-    """Time works in turn, each with a new output folder, and in a process of its own.
+def apart(work: Callable[..., object], *arguments: object) -> Times:
+    """Times in a process of its own: in one, works profit from the memory that others left."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(timed, partial(work, *arguments)).result()
 
-    In one process they would profit from the memory that the others left. Nothing is deleted
-    meanwhile: ext4 is slow to make files just after many were deleted.
+
+def alternate(
+    rounds: int, folder: Path, **works: Callable[[Path], Times]
+) -> dict[str, list[Times]]:
+    """The times of works, done in turn, each with a new output folder.
+
+    Nothing is deleted meanwhile: ext4 is slow to make files just after many were deleted.
     """
     times: dict[str, list[Times]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
             target = Path(tempfile.mkdtemp(dir=folder)) / "out"
             os.sync()
-            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                times[name].append(pool.submit(timed, partial(work, target)).result())
+            times[name].append(work(target))
     return times
 
 
@@ -149,9 +154,9 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     times = alternate(
         rounds,
         folder,
-        floor=partial(floor, database),
-        one=partial(generate, database, ["--jobs", "1"]),
-        two=partial(generate, database, ["--jobs", "2"]),
+        floor=partial(apart, floor, database),
+        one=partial(apart, generate, database, ["--jobs", "1"]),
+        two=partial(apart, generate, database, ["--jobs", "2"]),
     )
     pairs = 4 * patients
     print(f"key frames: {pairs / wall(times['one']):.0f} pairs/s with --jobs 1, "
@@ -164,7 +169,8 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     few = multiply(database, folder / "few", quarter)
     sizes = {f"of{n}": n for n in (quarter, patients, 4 * patients)}
     same = {name: multiply(few, folder / name, n) for name, n in sizes.items()}
-    times = alternate(rounds, folder, **{name: partial(generate, same[name], []) for name in sizes})
+    works = {name: partial(apart, generate, same[name], []) for name in sizes}
+    times = alternate(rounds, folder, **works)
     for name, number in sizes.items():
         memory = process(same[name], folder / f"{name}-memory")[2]
         print(f"{number} patients: {4 * number / wall(times[name]):.0f} pairs/s, {memory:.0f} MB")
@@ -182,9 +188,9 @@ def measure(folder: Path, patients: int, rounds: int) -> None:
     times = alternate(
         rounds,
         folder,
-        cp=partial(copy, master),
-        copy=partial(split, master, []),
-        link=partial(split, master, ["--link"]),
+        cp=partial(apart, copy, master),
+        copy=partial(apart, split, master, []),
+        link=partial(apart, split, master, ["--link"]),
     )
     print(f"split of 4000 pairs, speed / cp -r: {ratio(times['cp'], times['copy'], 0):.2f}, "
           f"{ratio(times['cp'], times['link'], 0):.2f} with --link")  # fmt: skip
@@ -196,14 +202,13 @@ def measure_sequences(folder: Path, patients: int, rounds: int) -> None:
     few = folder / "few" / "database_nifti"
     timed(lambda: phantom.main([str(few), "--patients", "8", "--frames", str(frames)]))
     database = multiply(few, folder / "many", patients)
-    runs: dict[str, list[Times]] = {"key": [], "sequence": []}
-    for number in range(rounds):
-        for name, times in runs.items():
-            os.sync()
-            target = folder / f"{name}{number}"
-            times.append(process(database, target, "--frames", name, "--jobs", 2))
-    speed, working = (ratio(runs["key"], runs["sequence"], i) * frames / 2 for i in (0, 1))
-    print(f"half sequences: {2 * frames * patients / wall(runs['sequence']):.0f} frames/s, "
+    works = {
+        name: partial(process, "--frames", name, "--jobs", 2, database)
+        for name in ("key", "sequence")
+    }
+    times = alternate(rounds, folder, **works)
+    speed, working = (ratio(times["key"], times["sequence"], i) * frames / 2 for i in (0, 1))
+    print(f"half sequences: {2 * frames * patients / wall(times['sequence']):.0f} frames/s, "
           f"{speed:.2f} times the pairs/s of the same patients' key frames, imports counted "
           f"in both; {working:.2f} times without them")  # fmt: skip
 
