@@ -1,83 +1,238 @@
 """Split a folder of image/mask pairs into train, valid and test, patient by patient.
 
-MASTER holds images/ and masks/ with files of the same names, as the generator makes it or another
-tool does. DATASET gets test, train and valid, each with images, masks and metadata.csv, and
-pictures to look at. It appears under its name only when it is whole.
+MASTER holds images/ and masks/, as the generator makes it or another tool does. DATASET gets test,
+train and valid, each with images, masks and metadata.csv, a card and pictures to look at. It
+appears when all is done.
 """
 
 from __future__ import annotations
 
-from generator import shared
-
-if __name__ == "__main__":
-    shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
-
 import argparse
 import contextlib
-import csv
-import io
-import json
 import os
-import re
 import shutil
+import sys
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
-from tqdm import tqdm
+sys.path.insert(0, str(Path(__file__).resolve().parent / "generator"))
+from camus import cli, master, names, output, splits
+from camus.card import card
+from camus.errors import RefusalError
+from camus.master import METADATA, Pair
+from camus.previews import previews
+from camus.splits import SUBSETS
 
-from generator import pictures, splits
-from generator.master import description_of
-from generator.pairs import REQUIRED, Pair, find_master, read_master, read_rows
-from generator.shared import RefusalError, write_whole
-from generator.splits import SUBSETS
-
+SPLIT = "split_master"
 RATIOS = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
-MADE_BY = "split_master"
-SHEETS = ("images", "masks", "overlays")
-OWN_FILE = re.compile(
-    r"dataset\.json|statistics\.png|train_\w+_samples\.png|(?:test|train|valid)/"
-    r"(?:metadata\.csv|(?:images|masks)/[^/]*)?"
+# The authors' lists, in the folder database_split of the release
+OFFICIAL = {
+    "train": "subgroup_training.txt",
+    "valid": "subgroup_validation.txt",
+    "test": "subgroup_testing.txt",
+}
+PICTURES = (
+    "statistics.png",
+    *(f"train_{kind}_samples.png" for kind in ("images", "masks", "overlays")),
 )
 
 
-def assign(
-    pairs: Sequence[Pair], args: argparse.Namespace
-) -> tuple[dict[str, list[Pair]], list[str]]:
-    """The pairs of each subset, and what there is to say of the split."""
-    keys = [splits.key_of(pair, args.by) for pair in pairs]
-    remarks = []
+def assign(pairs: Sequence[Pair], args: argparse.Namespace) -> tuple[dict[str, str], list[str]]:
+    """The subset of each key (a patient, or a pair), and what there is to say about the split."""
+    rows_of = defaultdict(list)
+    for pair in pairs:
+        rows_of[key_of(pair, args.by)].append(pair.row)
     if args.official:
-        subset_of, lacking = splits.place_officially(pairs, args.official)
-        remarks.append(f"{lacking} of the listed patients are not in this master")
-    else:
-        order = splits.shuffled(keys, args.seed)
-        if args.stratify:
-            stratum_of = splits.strata(pairs)
-            order.sort(key=stratum_of.__getitem__)
-        dealt = splits.deal(order, splits.subset_sizes(len(order), args.ratios))
-        subset_of = {key: SUBSETS[index] for key, index in dealt.items()}
-        if args.stratify:
-            remarks += balance_table(stratum_of, subset_of)
-    chosen: dict[str, list[Pair]] = {subset: [] for subset in SUBSETS}
-    for key, pair in zip(keys, pairs, strict=True):
-        chosen[subset_of[key]].append(pair)
-    if args.by == "pair":
-        several = Counter(p for own in chosen.values() for p in {pair.patient for pair in own})
-        shared_out = sum(count > 1 for count in several.values())
-        remarks.append(f"patients may stand in several subsets: {shared_out} of {len(several)} do")
-    return chosen, remarks
-
-
-def balance_table(
-    stratum_of: Mapping[str, tuple[str, str]], subset_of: Mapping[str, str]
-) -> list[str]:
-    """A small table: how the strata are shared out."""
+        return assign_officially(set(rows_of), args.official)
+    keys = splits.shuffled(rows_of, args.seed)
+    stratum_of = {key: splits.stratum(rows) for key, rows in rows_of.items()}
+    if args.stratify:
+        if all(splits.UNKNOWN in stratum for stratum in stratum_of.values()):
+            raise RefusalError(
+                f"--stratify needs ef and image_quality in {METADATA}, from the Info files of the "
+                "release: use a database that has them, or leave --stratify out"
+            )
+        keys.sort(key=stratum_of.__getitem__)
+    subset_of = splits.deal(keys, splits.subset_sizes(len(keys), args.ratios))
+    if not args.stratify:
+        return subset_of, []
     counts = Counter((stratum_of[key], subset) for key, subset in subset_of.items())
     strata = sorted(set(stratum_of.values()), key=splits.stratum_order)
-    return table({", ".join(s): [counts[s, subset] for subset in SUBSETS] for s in strata})
+    return subset_of, table({", ".join(s): [counts[s, n] for n in SUBSETS] for s in strata})
+
+
+def key_of(pair: Pair, by: str) -> str:
+    """What stays together: all pairs of a patient, or a pair and its mirrored copy."""
+    return pair.patient if by == "patient" else Path(pair.image).stem.removeprefix(names.MIRRORED)
+
+
+def assign_officially(patients: set[str], folder: Path) -> tuple[dict[str, str], list[str]]:
+    """The subset of each patient in the authors' lists. Raises RefusalError where they fail."""
+    subset_of: dict[str, str] = {}
+    for subset, name in OFFICIAL.items():
+        path = folder / name
+        if not path.is_file():
+            raise RefusalError(f"there is no {path}: name the folder database_split of the release")
+        for patient in path.read_bytes().decode("utf-8-sig", "replace").split():
+            if subset_of.setdefault(names.patient_key(patient), subset) != subset:
+                raise RefusalError(f"{patient} is in two lists of {folder}: correct the lists")
+    if missing := sorted(patients - subset_of.keys()):
+        number = cli.count(len(missing), "patient")
+        raise RefusalError(f"{number} in no list of {folder}, the first is {missing[0]}")
+    absent = len(subset_of.keys() - patients)
+    remark = [f"{cli.count(absent, 'listed patient')} not in this master"] if absent else []
+    return {patient: subset_of[patient] for patient in patients}, remark
+
+
+def copy_pair(master: Path, link: bool, job: tuple[Pair, Path]) -> None:
+    """Copy a pair into the folder of its subset, or hard-link it where the disk allows."""
+    pair, folder = job
+    for file in (pair.image, pair.mask):
+        if link:
+            with contextlib.suppress(OSError):
+                os.link((master / file).resolve(), folder / file)
+                continue
+        shutil.copyfile(master / file, folder / file)
+
+
+def write_subsets(
+    new: Path, master_folder: Path, subsets: Mapping[str, Sequence[Pair]], link: bool
+) -> None:
+    """Write the folders test, train and valid, each with the metadata.csv of its pairs."""
+    for subset in subsets:
+        for name in ("images", "masks"):
+            (new / subset / name).mkdir(parents=True)
+    jobs = [(pair, new / subset) for subset, pairs in subsets.items() for pair in pairs]
+    cli.side_by_side(partial(copy_pair, master_folder, link), jobs, cli.cores(), "pair")
+    for subset, pairs in subsets.items():
+        if pairs:  # without rows, Hugging Face's loader looks for pictures that are not there
+            rows = [pair.row for pair in pairs]
+            master.write_table(new / subset / METADATA, list(rows[0]), rows)
+
+
+def describe(
+    description: Mapping[str, Any], subsets: Mapping[str, Sequence[Pair]], args: argparse.Namespace
+) -> dict[str, Any]:
+    """What dataset.json says of a dataset: what the master's says, and how it was split."""
+    how: dict[str, Any] = {"official": True}
+    if not args.official:
+        ratios = [float(ratio) for ratio in args.ratios]
+        how = {"ratios": ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
+    counts = {
+        subset: {"pairs": len(pairs), "patients": len({pair.patient for pair in pairs})}
+        for subset, pairs in subsets.items()
+    }
+    return {**description, "made_by": SPLIT, "split": how, "subsets": counts}
+
+
+def files_of(dataset: Path) -> set[str]:
+    """The files that a dataset has, as its metadata.csv list them."""
+    files = {output.DATASET_JSON, "README.md", *PICTURES}
+    for subset in SUBSETS:
+        files |= {f"{subset}/{name}" for name in (METADATA, *master.listed_files(dataset / subset))}
+    return files
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Write a ZIP that unpacks to what the folder holds; the same bytes whenever it is made."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if not name.isprintable():  # nor are names that are not Unicode
+                raise RefusalError(f"{name!a} cannot be in a ZIP: rename it, or leave --zip out")
+            entry = zipfile.ZipInfo(name + "/" * path.is_dir())
+            entry.external_attr = (0o755 if path.is_dir() else 0o644) << 16
+            file.writestr(entry, b"" if path.is_dir() else path.read_bytes())
+
+
+def concerns_archive(dataset: Path, args: argparse.Namespace) -> bool:
+    """Whether DATASET.zip is to be written, or an earlier one goes with the earlier dataset."""
+    archive = output.archive_of(dataset)
+    if not archive.exists():
+        return bool(args.zip)
+    try:
+        inside = cast(Path, zipfile.Path(archive))  # which has the methods that are needed here
+        packed = {name for name in inside.root.namelist() if not name.endswith("/")}  # type: ignore
+        ours = output.read_description(inside).get("made_by") == SPLIT and packed <= files_of(
+            inside
+        )
+    except (OSError, zipfile.BadZipFile, RefusalError):
+        ours = False
+    if not ours and args.zip:
+        raise RefusalError(f"{archive} was not made by {SPLIT}: move it away, or leave --zip out")
+    if ours and not args.overwrite:
+        raise RefusalError(
+            f"{archive} is there already: replace it with --overwrite, or move it away"
+        )
+    return ours
+
+
+def state_of(folder: Path) -> list[tuple[int, int]]:
+    """Something that changes when a run of the generator replaces a master."""
+    paths = [folder / name for name in (output.DATASET_JSON, METADATA)]
+    facts = [path.stat() for path in paths if path.exists()]
+    return [(fact.st_ino, fact.st_mtime_ns) for fact in facts]
+
+
+def split(args: argparse.Namespace) -> int:
+    """Split a master as the command line says; the exit code."""
+    check_options(args)
+    folder = master.find_master(args.master, Path(__file__).resolve().parent)
+    dataset, source = args.dataset.resolve(), folder.resolve()
+    if dataset.is_relative_to(source) or source.is_relative_to(dataset):
+        raise RefusalError(
+            f"{args.dataset} and {folder} are inside each other: name another folder"
+        )
+    with_archive = concerns_archive(dataset, args)
+    before = state_of(folder)
+    pairs = master.read_master(folder)
+    subset_of, remarks = assign(pairs, args)
+    subsets: dict[str, list[Pair]] = {subset: [] for subset in SUBSETS}
+    for pair in pairs:
+        subsets[subset_of[key_of(pair, args.by)]].append(pair)
+    description = output.read_description(folder)
+    if description.get("made_by") != master.GENERATOR:
+        description = {}
+    with output.new_folder(dataset, SPLIT, args.overwrite, files_of, with_archive) as new:
+        if args.zip:
+            output.unfinished_archive(dataset).touch()  # can it be written there?
+        write_subsets(new, folder, subsets, args.link)
+        for name, picture in previews(new, subsets, description).items():
+            (new / name).write_bytes(picture)
+        description = describe(description, subsets, args)
+        (new / "README.md").write_text(card(description), encoding="utf-8", newline="\n")
+        output.write_description(new, description)
+        if args.zip:
+            pack(new, output.unfinished_archive(dataset))
+        if state_of(folder) != before:
+            raise RefusalError(f"{folder} was replaced meanwhile: run the command again")
+    report(subsets, remarks, args)
+    if with_archive:
+        what = "the same, packed" if args.zip else "removed, it was the earlier dataset's"
+        cli.say(f"{output.archive_of(dataset)}: {what}")
+    return 0
+
+
+def report(
+    subsets: Mapping[str, Sequence[Pair]], remarks: Sequence[str], args: argparse.Namespace
+) -> None:
+    """Say what is where."""
+    patients = {subset: {pair.patient for pair in pairs} for subset, pairs in subsets.items()}
+    counts = {"patients": patients.values(), "pairs": subsets.values()}
+    for line in table({name: [len(n) for n in numbers] for name, numbers in counts.items()}):
+        cli.say(line)
+    if args.by == "pair":
+        several = Counter(patient for subset in patients.values() for patient in subset)
+        shared = sum(number > 1 for number in several.values())
+        cli.say(f"{shared} of {cli.count(len(several), 'patient')} are in several subsets")
+    for line in remarks:
+        cli.say(line)
+    cli.say(f"{args.dataset}: {cli.count(sum(map(len, subsets.values())), 'pair')}")
 
 
 def table(rows: Mapping[str, Sequence[int]]) -> list[str]:
@@ -90,200 +245,77 @@ def table(rows: Mapping[str, Sequence[int]]) -> list[str]:
     ]
 
 
-def write_subset(folder: Path, master: Path, pairs: Sequence[Pair], link: bool) -> None:
-    """Copy, or link, the pairs of a subset, and write their metadata.csv."""
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True)
-    for pair in tqdm(pairs, desc=folder.name, unit="pair", disable=None):
-        for file in (pair.image, pair.mask):
-            copy(master / file, folder / file, link)
-    if not pairs:  # a metadata.csv without rows makes Hugging Face's loader look for pictures
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(pairs[0].row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(pair.row for pair in pairs)
-    write_whole(folder / "metadata.csv", text.getvalue().encode(errors="surrogateescape"))
+def check_options(args: argparse.Namespace) -> None:
+    """Raise RefusalError for options that contradict each other; fill in the defaults."""
+    given = [
+        ("--ratios", args.ratios),
+        ("--stratify", args.stratify),
+        ("--by pair", args.by == "pair"),
+    ]
+    given.append(("--seed", args.seed is not None))
+    wrong = [option for option, is_given in given if is_given]
+    if args.official and wrong:
+        raise RefusalError(f"--official goes without {wrong[0]}: the authors' lists say it all")
+    if args.stratify and args.by == "pair":
+        raise RefusalError("--stratify balances patients: it goes without --by pair")
+    args.ratios = args.ratios or RATIOS
+    args.seed = args.seed or 0
+    if sum(args.ratios) != 1:
+        raise RefusalError(f"--ratios sum to {float(sum(args.ratios)):g}, not to 1; see --help")
 
 
-def copy(source: Path, target: Path, link: bool) -> None:
-    """Copy a file's bytes; as a hard link if asked to and the disk can."""
-    if link:
-        with contextlib.suppress(OSError):
-            os.link(source.resolve(), target)
-            return
-    shutil.copyfile(source, target)
-
-
-def check_leakage(dataset: Path, pairs: Sequence[Pair], by: str) -> None:
-    """Make sure, from what lies on the disk, that nothing stands in two subsets."""
-    key_of = {pair.image: splits.key_of(pair, by) for pair in pairs}
-    seen: dict[str, str] = {}
-    for subset in SUBSETS:
-        for path in (dataset / subset / "images").iterdir():
-            key = key_of[f"images/{path.name}"]
-            if seen.setdefault(key, subset) != subset:
-                raise AssertionError(f"{key} stands in {seen[key]} and in {subset}")
-
-
-def describe(
-    master: Mapping[str, object], chosen: Mapping[str, list[Pair]], args: argparse.Namespace
-) -> bytes:
-    """The bytes of dataset.json: what the master's says, and how it was split."""
-    how: dict[str, object] = {"official": True}
-    if not args.official:
-        ratios = [float(ratio) for ratio in args.ratios]
-        how = {"ratios": ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
-    counts = {
-        subset: {"pairs": len(pairs), "patients": len({pair.patient for pair in pairs})}
-        for subset, pairs in chosen.items()
-    }
-    description = {**master, "made_by": MADE_BY, "split": how, "subsets": counts}
-    return (json.dumps(description, indent=2) + "\n").encode()
-
-
-def build(
-    folder: Path, master: Path, chosen: Mapping[str, list[Pair]], args: argparse.Namespace
-) -> None:
-    """Write a whole dataset into an empty folder."""
-    description = description_of(master)
-    pairs = [pair for own in chosen.values() for pair in own]
-    for subset in sorted(SUBSETS):
-        write_subset(folder / subset, master, chosen[subset], args.link)
-    check_leakage(folder, pairs, args.by)
-    drawn = pictures.train_sheets(folder / "train", chosen["train"], description)
-    drawn["statistics.png"] = pictures.statistics(chosen)
-    for name, picture in drawn.items():
-        write_whole(folder / name, pictures.png(picture))
-    write_whole(folder / "dataset.json", describe(description, chosen, args))
-
-
-def pack(folder: Path, archive: Path) -> None:
-    """Write a ZIP that unpacks to the folder's content; the same bytes whenever it is made."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            name = path.relative_to(folder).as_posix()
-            if not name.isprintable():  # as are names that are no Unicode
-                raise RefusalError(f"{name!a} cannot stand in a ZIP: give it another name")
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = 0o644 << 16
-            file.writestr(entry, path.read_bytes())
-
-
-def check_place(dataset: Path, archive: Path, master: Path, args: argparse.Namespace) -> None:
-    """Raise RefusalError unless the place is free, or an earlier dataset is to be replaced."""
-    if dataset.is_relative_to(master) or master.is_relative_to(dataset):
-        raise RefusalError(f"{dataset} and {master} lie in each other: name another folder")
-    if dataset.exists() and not dataset.is_dir():
-        raise RefusalError(f"{dataset} is a file: name another folder")
-    if dataset.is_dir() and any(dataset.iterdir()):
-        if description_of(dataset).get("made_by") != MADE_BY:
-            raise RefusalError(f"{dataset} was not made by this script: name another folder")
-        if not args.overwrite:
-            raise RefusalError(f"{dataset} is there already: name another, or add --overwrite")
-        for name in sorted(set(shared.own_files(dataset, OWN_FILE)) - listed_files(dataset)):
-            raise RefusalError(f"{dataset / name} is not of this script's making: move it away")
-    if archive.exists() and (args.zip or args.overwrite):
-        if not (args.zip and args.overwrite):
-            raise RefusalError(f"{archive} is there already: move it away, or replace it, too, "
-                               "with --zip --overwrite")  # fmt: skip
-        if not packed_here(archive):
-            raise RefusalError(f"{archive} is not of this script's making: move it away")
-
-
-def listed_files(dataset: Path) -> set[str]:
-    """The files that a dataset has by what its metadata tells."""
-    names = {"dataset.json", "statistics.png", *(f"train_{kind}_samples.png" for kind in SHEETS)}
-    for subset in SUBSETS:
-        path = dataset / subset / "metadata.csv"
-        if path.exists():
-            named = [row.get(column) for row in read_rows(path) for column in REQUIRED[:2]]
-            names |= {f"{subset}/metadata.csv", *(f"{subset}/{name}" for name in named)}
-    return names
-
-
-def packed_here(archive: Path) -> bool:
-    """Whether a ZIP is one of this script's."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            ours = json.loads(file.read("dataset.json"))["made_by"] == MADE_BY
-            return bool(ours and all(OWN_FILE.fullmatch(name) for name in file.namelist()))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-        return False
-
-
-def split(args: argparse.Namespace) -> int:
-    """Split a master as the command line says; returns the exit code."""
-    master, dataset = find_master(args.master), args.dataset.resolve()
-    archive = dataset.parent / f"{dataset.name}.zip"
-    check_place(dataset, archive, master.resolve(), args)
-    with shared.sole_writer(master), shared.workshop(dataset) as workshop:
-        pairs = read_master(master)
-        if not pairs:
-            raise RefusalError(f"{master} has no pairs: run the generator first")
-        chosen, remarks = assign(pairs, args)
-        build(workshop / "new", master, chosen, args)
-        if args.zip:
-            pack(workshop / "new", workshop / "zip")
-        check_place(dataset, archive, master.resolve(), args)  # which may have changed meanwhile
-        if dataset.exists():
-            dataset.replace(workshop / "old")
-        (workshop / "new").replace(dataset)
-        if args.zip:
-            (workshop / "zip").replace(archive)
-    print(*table(counts_of(chosen)), *remarks, f"{args.dataset}: {len(pairs)} pairs", sep="\n")
-    return 0
-
-
-def counts_of(chosen: Mapping[str, list[Pair]]) -> dict[str, list[int]]:
-    patients = [len({pair.patient for pair in chosen[subset]}) for subset in SUBSETS]
-    return {"patients": patients, "pairs": [len(chosen[subset]) for subset in SUBSETS]}
-
-
-def arguments() -> shared.Parser:
-    """The command line."""
-    parser = shared.Parser(__doc__, "CAMUS-master CAMUS_public-ImageMask-Dataset --stratify")
-    option, number = parser.option, shared.whole_number
-    where = "./CAMUS-master, else ./generator/CAMUS-master"
-    option("master", "folder to split", where, metavar="MASTER", nargs="?", type=Path, default=None)
-    text, default = "folder to write", Path("CAMUS_public-ImageMask-Dataset")
-    option(
-        "dataset", text, "./%(default)s", metavar="DATASET", nargs="?", type=Path, default=default
-    )
-    text, names = "shares, summing to 1", ("TRAIN", "VALID", "TEST")
-    option("--ratios", text, "0.7 0.2 0.1", metavar=names, nargs=3, type=share, default=None)
-    text = "of the shuffle; another seed, another split"
-    option("--seed", text, metavar="N", type=number(0, 2**32 - 1), default=0)
-    text = "what is shuffled as one: all of a patient, or each pair with its mirrored copy"
-    option("--by", text, choices=("patient", "pair"), default="patient")
-    text = "split as the CAMUS authors did: the folder of their subgroup_*.txt"
-    option("--official", text, metavar="DIR", type=Path)
-    option("--stratify", "balance ejection fraction and image quality", action="store_true")
-    option("--link", "hard links instead of copies where the disk allows", action="store_true")
-    option("--zip", "also write DATASET.zip", action="store_true")
-    option("--overwrite", "replace an earlier dataset of this script's", action="store_true")
-    return parser
-
-
-def share(text: str) -> Fraction:
-    """An argument type: an exact share from 0 to 1."""
+def ratio(text: str) -> Fraction:
+    """An argument type: an exact number from 0 to 1."""
     with contextlib.suppress(ValueError, ZeroDivisionError):
         if len(text) < 20 and "e" not in text.casefold() and 0 <= Fraction(text) <= 1:
             return Fraction(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1")
+    raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+
+
+def arguments() -> cli.Parser:
+    """The command line."""
+    parser = cli.Parser(__doc__, "CAMUS-master CAMUS_public-ImageMask-Dataset --stratify")
+    parser.add_argument(
+        "master", metavar="MASTER", nargs="?", type=Path,
+        help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)",
+    )  # fmt: skip
+    parser.add_argument(
+        "dataset", metavar="DATASET", nargs="?", type=Path, help="folder to write",
+        default=Path("CAMUS_public-ImageMask-Dataset"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
+        help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", metavar="N", type=cli.whole_number(0, 2**32 - 1),
+        help="random seed for the shuffle (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by", choices=("patient", "pair"), default="patient",
+        help="what stays together: all pairs of a patient, or a pair and its mirrored copy",
+    )  # fmt: skip
+    parser.add_argument(
+        "--official", metavar="DIR", type=Path,
+        help="split as the CAMUS authors did; DIR is the folder of their subgroup_*.txt",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stratify", action="store_true",
+        help="balance ejection fraction and image quality over the subsets",
+    )  # fmt: skip
+    parser.add_argument(
+        "--link", action="store_true",
+        help="hard links instead of copies where the disk allows: editing one changes the other",
+    )  # fmt: skip
+    parser.add_argument("--zip", action="store_true", help="also write DATASET.zip")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier dataset, and its ZIP"
+    )
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = arguments()
-    args = parser.parse_args(argv)
-    if args.official and (args.ratios or args.stratify or args.by == "pair"):
-        parser.error("--official goes without --ratios, --stratify and --by pair")
-    args.ratios = args.ratios or RATIOS
-    if sum(args.ratios) != 1:
-        parser.error(f"--ratios sum to {float(sum(args.ratios))}, not to 1")
-    if args.stratify and args.by == "pair":
-        parser.error("--stratify is about patients: it goes without --by pair")
-    return shared.exit_code(parser.prog, lambda: split(args))
+    return cli.run(arguments(), split, argv)
 
 
 if __name__ == "__main__":

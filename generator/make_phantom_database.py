@@ -1,101 +1,32 @@
-"""Write phantom patients in the exact form of the CAMUS release, to try things on without it.
+"""Write phantom patients in the exact form of the CAMUS release, to try the scripts without it.
 
-DATABASE gets a folder a patient: both views, the ED and ES frames, the half sequences between
-them, their masks, and the Info files. A folder database_split with the subgroups stands beside it.
+DATABASE gets one folder per patient: both views, their ED and ES frames, on request the half
+sequences between them, all with masks, and the Info files. A folder database_split with the
+subgroups appears beside it.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
+import gzip
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generator import shared
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from camus import cli, output, phantom  # first: checks that the packages below are installed
+from camus.errors import RefusalError
 
-if __name__ == "__main__":
-    shared.quit_on_interrupt()  # the libraries below take long enough to be interrupted
-
-import gzip
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
-
+# isort: split
 import numpy as np
 import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Header
-from tqdm import tqdm
 
-from generator import phantom
-from generator.phantom import Heart, Sector
-from generator.shared import RefusalError
-
-SPACING = 0.308  # mm, of the release
-# Sizes of frames in the release, the smallest and the largest among them
-SECTORS = [Sector(*size) for size in ((748, 617), (591, 420), (551, 428), (512, 422), (787, 649),
-                                      (382, 325), (748, 619), (600, 480))]  # fmt: skip
-VIEWS = ("2CH", "4CH")
-NOMINAL_FRAMES = 19  # of a half sequence, where none is written: the median of the release
-
-
-class Patient(NamedTuple):
-    """What the Info files tell of a patient."""
-
-    name: str
-    sex: str
-    age: int
-    ef: int  # percent
-    frame_rate: float
-    qualities: tuple[str, str]  # of the views
-
-
-def draw_patient(number: int, seed: int) -> Patient:
-    """A patient at random, from failing to vigorous hearts, from good to poor pictures."""
-    rng = np.random.default_rng([seed, number])
-    ef = int(rng.integers(25, 71))
-    first = rng.choice(list(phantom.QUALITIES), p=[0.45, 0.38, 0.17])
-    second = rng.choice(list(phantom.QUALITIES)) if rng.random() < 0.55 else first
-    return Patient(
-        name=f"patient{number:04}",
-        sex=str(rng.choice(["F", "M"])),
-        age=int(np.clip(rng.normal(65, 14), 20, 93)),
-        ef=ef,
-        frame_rate=float(np.round(rng.uniform(46, 62), 1)),
-        qualities=(str(first), str(second)),
-    )
-
-
-def draw_heart(patient: Patient, view: str, sector: Sector, rng: np.random.Generator) -> Heart:
-    """A heart that fits the sector; the weaker it pumps, the wider it is."""
-    height = sector.height
-    length = height * rng.uniform(0.45, 0.5)
-    right = 0.03 if view == "4CH" else 0.0
-    return Heart(
-        apex=(sector.width / 2 + height * (right + rng.uniform(-0.02, 0.02)), 0.08 * height),
-        tilt=rng.uniform(-0.1, 0.02),
-        length=length,
-        half_width=length * (0.34 - 0.0016 * patient.ef + rng.uniform(-0.02, 0.02)),
-        wall=length * rng.uniform(0.13, 0.17),
-        bend=rng.uniform(-0.02, 0.05),
-        atrium=(length * rng.uniform(0.48, 0.56), length * rng.uniform(0.23, 0.28)),
-        ejection_fraction=patient.ef / 100,
-        four_chamber=view == "4CH",
-    )
-
-
-def loop(
-    patient: Patient, view: str, phases: Iterable[float], seed: Sequence[int]
-) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
-    """The frames of a view with their masks, both (height, width)."""
-    rng = np.random.default_rng(seed)
-    sector = SECTORS[rng.integers(len(SECTORS))]
-    heart = draw_heart(patient, view, sector, rng)
-    quality = phantom.QUALITIES[patient.qualities[VIEWS.index(view)]]
-    slow, maps = phantom.slow_changes(sector, quality, rng), phantom.scan_conversion(sector)
-    for phase in phases:
-        outline = phantom.outlines(heart, phase)
-        echo = phantom.echo_field(sector, heart, outline, phase)
-        image = phantom.echocardiogram(echo, slow, quality, maps, rng)
-        yield image, phantom.label_map(sector, heart, outline)
+MADE_BY = "make_phantom_database"
+SPACING = 0.308  # mm, as in the release
+NOMINAL_FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
+SUBGROUPS = ("testing", "validation", "training")
 
 
 def nifti_gz(frames: npt.NDArray[np.uint8]) -> bytes:
@@ -113,106 +44,101 @@ def nifti_gz(frames: npt.NDArray[np.uint8]) -> bytes:
     return gzip.compress(data, compresslevel=1, mtime=0)
 
 
-def info(patient: Patient, view: str, frames: int, backwards: bool) -> bytes:
-    """An Info_2CH.cfg or Info_4CH.cfg."""
-    ends = (frames, 1) if backwards else (1, frames)
-    values = {
-        "ED": ends[0],
-        "ES": ends[1],
-        "NbFrame": frames,
-        "Sex": patient.sex,
-        "Age": patient.age,
-        "ImageQuality": patient.qualities[VIEWS.index(view)],
-        "EF": patient.ef,
-        "FrameRate": patient.frame_rate,
-    }
-    return "".join(f"{key}: {value}\n" for key, value in values.items()).encode()
+def info(patient: phantom.Patient, view: str, ed: int, es: int) -> bytes:
+    """An Info_2CH.cfg or Info_4CH.cfg; ED and ES are frames of the half sequence, from 1."""
+    return (
+        f"ED: {ed}\nES: {es}\nNbFrame: {max(ed, es)}\nSex: {patient.sex}\nAge: {patient.age}\n"
+        f"ImageQuality: {patient.qualities[view]}\nEF: {patient.ef}\n"
+        f"FrameRate: {patient.frame_rate}\n"
+    ).encode()
 
 
-def write_patient(database: Path, number: int, frames: int, seed: int, backwards: bool) -> None:
-    """Write one patient's folder; backwards: the four-chamber sequence runs from ES to ED."""
-    patient = draw_patient(number, seed)
-    folder = database / patient.name
+def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
+    """Write one patient's folder. The second patient's 4CH sequence runs from ES to ED."""
+    patient = phantom.draw_patient(seed, number)
+    folder = database / f"patient{number:04}"
     folder.mkdir()
+    # The heart moves slowest at ED and ES
     phases = (1 - np.cos(np.linspace(0, np.pi, frames or 2))) / 2
-    for index, view in enumerate(VIEWS):
-        turned = backwards and view == "4CH"
-        pairs = list(loop(patient, view, phases, (seed, number, index)))
+    for view in phantom.VIEWS:
+        pairs = list(phantom.draw_frames(patient, view, phases))
         files = {"ED": pairs[0], "ES": pairs[-1]}
+        ed, es = 1, frames or NOMINAL_FRAMES
+        if number == 2 and view == "4CH":
+            ed, es = es, ed
+            pairs.reverse()
         if frames:
-            images, masks = zip(*reversed(pairs) if turned else pairs, strict=True)
+            images, masks = zip(*pairs, strict=True)
             files["half_sequence"] = (np.stack(images), np.stack(masks))
         for instant, (image, mask) in files.items():
-            stem = f"{patient.name}_{view}_{instant}"
+            stem = f"{folder.name}_{view}_{instant}"
             (folder / f"{stem}.nii.gz").write_bytes(nifti_gz(image))
             (folder / f"{stem}_gt.nii.gz").write_bytes(nifti_gz(mask))
-        text = info(patient, view, frames or NOMINAL_FRAMES, turned)
-        (folder / f"Info_{view}.cfg").write_bytes(text)
+        (folder / f"Info_{view}.cfg").write_bytes(info(patient, view, ed, es))
 
 
 def write_split(folder: Path, patients: int, seed: int) -> None:
-    """Subgroups in the proportions of the release, 400/50/50."""
-    folder.mkdir()
+    """Write the subgroups, one patient per line, in the proportions of the release, 400/50/50."""
     order = np.random.default_rng([seed, 0]).permutation(patients) + 1
     held_out = max(1, patients // 10) if patients >= 3 else 0
-    ends = {"testing": held_out, "validation": 2 * held_out, "training": patients}
-    start = 0
-    for name, end in ends.items():
-        names = [f"patient{number:04}\n" for number in sorted(order[start:end])]
-        (folder / f"subgroup_{name}.txt").write_bytes("".join(names).encode())
-        start = end
+    groups = np.split(order, [held_out, 2 * held_out])
+    for name, numbers in zip(SUBGROUPS, groups, strict=True):
+        lines = "".join(f"patient{number:04}\n" for number in sorted(numbers))
+        (folder / f"subgroup_{name}.txt").write_bytes(lines.encode())
 
 
-def write_patients(database: Path, patients: int, frames: int, seed: int) -> None:
-    """Write the patients' folders side by side; the second patient has a backward sequence."""
-    database.mkdir()
-    pool = ThreadPoolExecutor(shared.processors())
-    try:
-        futures = [
-            pool.submit(write_patient, database, number, frames, seed, number == min(2, patients))
-            for number in range(1, patients + 1)
-        ]
-        for future in tqdm(futures, unit="patient", disable=None):
-            future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def make_database(database: Path, patients: int, frames: int, seed: int) -> int:
-    """Write a whole database beside its place, then move it there; returns the exit code."""
-    given, database = database, database.resolve()
-    split = database.with_name("database_split")
+def make_database(options: argparse.Namespace) -> int:
+    """Write DATABASE and the database_split beside it; the exit code."""
+    patients, frames, seed = options.patients, options.frames, options.seed
+    database = options.database.resolve()
+    split = database.parent / "database_split"
+    description = {
+        "made_by": MADE_BY,
+        "source": "phantom echocardiograms, not patients",
+        "phantom": True,
+        "patients": patients,
+        "frames": frames,
+        "seed": seed,
+    }
     if database == split:
         raise RefusalError(f"{database} is where the subgroups go: name another folder")
-    for folder in (database, split):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RefusalError(f"{folder} is not empty: name another place, or remove it yourself")
-    with shared.workshop(database) as workshop:
-        write_patients(workshop / "database", patients, frames, seed)
-        write_split(workshop / "split", patients, seed)
-        (workshop / "split").replace(split)
-        (workshop / "database").replace(database)
-    print(f"{given}: {patients} phantom patients, and {split.name} beside it")
+    if frames == 1:
+        raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
+    same_split = output.read_description(split) == description
+    for folder in (database,) if same_split else (database, split):
+        if output.read_description(folder).get("made_by") == MADE_BY:
+            raise RefusalError(f"{folder} is there already: remove it, or name another folder")
+    split_files = {output.DATASET_JSON} | {f"subgroup_{name}.txt" for name in SUBGROUPS}
+    # The split is done first, so the database's dataset.json is the last file to appear
+    with (
+        output.new_folder(database, MADE_BY) as new_database,
+        output.new_folder(split, MADE_BY, same_split, lambda _: split_files) as new_split,
+    ):
+        write = functools.partial(write_patient, new_database, frames, seed)
+        cli.side_by_side(write, range(1, patients + 1), cli.cores(), "patient")
+        write_split(new_split, patients, seed)
+        for folder in (new_database, new_split):
+            output.write_description(folder, description)
+    what = cli.count(patients, "phantom patient")
+    cli.say(f"{options.database}: {what}, not real ones; {split.name} beside it")
     return 0
 
 
-def arguments() -> shared.Parser:
+def arguments() -> cli.Parser:
     """The command line."""
-    parser = shared.Parser(__doc__, "demo/database_nifti --patients 12")
-    option, number = parser.option, shared.whole_number
-    option("database", "folder to write, new or empty", metavar="DATABASE", type=Path)
-    option("--patients", "patients to make", metavar="N", type=number(1, 9999), default=12)
-    text = "frames of a half sequence, 0 for no half sequences"
-    option("--frames", text, metavar="N", type=number(0, 99), default=12)
-    text = "another seed, other patients"
-    option("--seed", text, metavar="N", type=number(0, 2**32 - 1), default=0)
+    parser = cli.Parser(__doc__, "demo/database_nifti --patients 12")
+    number, add = cli.whole_number, parser.add_argument
+    add("database", metavar="DATABASE", type=Path, help="the folder to write, new or empty")
+    add("--patients", metavar="N", type=number(1, 9999), default=50, help="number of patients")
+    text = "frames per half sequence; 0 writes no half sequences"
+    add("--frames", metavar="N", type=number(0, 99), default=0, help=text)
+    text = "random seed; the same seed gives the same files"
+    add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0, help=text)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = arguments()
-    args = parser.parse_args(argv)
-    return shared.exit_code(parser.prog, lambda: make_database(**vars(args)))
+    return cli.run(arguments(), make_database, argv)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 from typing import Any
 
+import cv2
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +64,27 @@ def write_pair(
     write(folder / f"{name}{suffix}", nifti(image, **options))
     write(folder / f"{name}_gt{suffix}", nifti(mask, **options))
     return folder
+
+
+def write_info(folder: Path, view: str = "2CH", **values: object) -> Path:
+    """Write Info_2CH.cfg or Info_4CH.cfg."""
+    path = folder / f"Info_{view}.cfg"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in values.items()))
+    return path
+
+
+def picture(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture file, which must be gray, of 8 bits."""
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels = np.asarray(decoded, np.uint8)
+    assert pixels.ndim == 2 and np.array_equal(pixels, decoded)
+    return pixels
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of metadata.csv, as the standard library reads them."""
+    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+import CAMUSImageMaskDatasetGenerator
+import make_phantom_database
 import split_master
-from generator import CAMUSImageMaskDatasetGenerator
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -15,10 +17,9 @@ def runner(main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[s
     """Run a script as from the command line: its exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse
-            code = int(stop.code or 0)
+        interrupt = signal.getsignal(signal.SIGINT)
+        code = main([str(argument) for argument in arguments])
+        signal.signal(signal.SIGINT, interrupt)
         return (code, *capsys.readouterr())
 
     return run
@@ -32,6 +33,11 @@ def generate(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def split(capsys: pytest.CaptureFixture[str]) -> Run:
     return runner(split_master.main, capsys)
+
+
+@pytest.fixture
+def make_phantoms(capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(make_phantom_database.main, capsys)
 
 
 @pytest.fixture

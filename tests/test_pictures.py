@@ -1,146 +1,279 @@
-"""The pictures beside a dataset: where things stand, and in which colour."""
+"""The pictures beside a dataset: what stands where, in which colour, and what can be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from generator import pictures
-from generator.pairs import Pair
-from generator.pictures import GAP, STRUCTURE_COLOURS, THUMBNAIL, Chart
-from generator.pixels import LEVELS, Picture
+from camus import pictures, previews
+from camus.errors import RefusalError
+from camus.master import Pair, Settings, describe
+from camus.pictures import BLUE, GAP, GREEN, LINE, ORANGE, SKY, THUMBNAIL, YELLOW, Colour
+from camus.pixels import LEVELS, Picture
 
-CELL = THUMBNAIL + GAP
+ALL = ["lv", "myo", "la"]
+# Tiles are shown at half their size: the cavity on the atrium, the wall apart
+LABELS = np.zeros((2 * THUMBNAIL, 2 * THUMBNAIL), np.uint8)
+LABELS[40:120, 40:200], LABELS[120:200, 40:200], LABELS[40:200, 240:280] = 1, 3, 2
+IMAGE = np.full_like(LABELS, 90)
 
 
-def test_wrap_breaks_long_names_after_underscores() -> None:
-    assert pictures.wrap("patient0001_2CH_ED.jpg", 200) == ["patient0001_2CH_ED.jpg"]
-    name = "mirrored_patient0001_2CH_half_sequence_frame01.jpg"
-    assert len(name) == 50
-    half = "mirrored_patient0001_2CH_"
-    assert pictures.wrap(name, pictures.text_width(half)) == [half, name.removeprefix(half)]
-    for text in (name, "x" * 200):
-        lines = pictures.wrap(text, THUMBNAIL)
-        assert "".join(lines) == text
-        assert all(pictures.text_width(line) <= THUMBNAIL for line in lines)
+def description(masks: str, structures: Sequence[str] = ALL, phantom: bool = False) -> Any:
+    settings = Settings("key", ["2CH"], masks, list(structures), "png", 95, 304, "pad", False)
+    return describe(settings, phantom)
+
+
+def pair(folder: Path, image: Any, mask: Any, name: str = "a", **row: str) -> Pair:
+    """Write a pair into a subset's folder."""
+    for kind, picture in (("images", image), ("masks", mask)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (folder / kind / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return Pair(f"images/{name}.png", f"masks/{name}.png", row.get("patient", name), row)
+
+
+def draw(folder: Path, told: Any, *subsets: Sequence[Pair]) -> dict[str, Picture]:
+    """The previews of train, valid and test as canvases: images, masks, overlays, statistics."""
+    names = ("train", "valid", "test")
+    made = previews.previews(folder, dict(zip(names, [*subsets, [], []], strict=False)), told)
+    kinds = {name.removeprefix("train_").partition("_")[0].split(".")[0]: name for name in made}
+    assert list(kinds) == ["images", "masks", "overlays", "statistics"]
+    return {
+        kind: np.asarray(cv2.imdecode(np.frombuffer(made[name], np.uint8), 1), np.uint8)
+        for kind, name in kinds.items()
+    }
+
+
+def tile(canvas: Picture, index: int = 0) -> npt.NDArray[np.int64]:
+    """A thumbnail of a sheet of one row, whose captions have one line."""
+    left = GAP + index * (THUMBNAIL + GAP)
+    top = len(canvas) - THUMBNAIL - LINE - 2 * GAP
+    return canvas[top : top + THUMBNAIL, left : left + THUMBNAIL].astype(np.int64)
+
+
+def shows(canvas: npt.NDArray[Any], text: str, title: bool = False) -> bool:
+    """Whether a line of text stands somewhere on a canvas, on the colour of its corner."""
+    scale = pictures.TITLE_SCALE if title else pictures.TEXT_SCALE
+    line = np.full((40, pictures.text_width(text, scale) + 40, 3), canvas[-1, -1], np.uint8)
+    blank = line.copy()
+    pictures.write_text(line, text, (20, 25), scale)
+    rows, columns, _ = np.nonzero(line != blank)
+    ink = line[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return bool(cv2.matchTemplate(canvas.astype(np.uint8), ink, cv2.TM_SQDIFF).min() < 1000)
+
+
+def has(canvas: npt.NDArray[Any], colour: Colour) -> bool:
+    """Whether a canvas has a square of 8 x 8 pixels of a colour."""
+    same = (canvas == colour).all(2).astype(np.uint8)
+    return bool(cv2.erode(same, np.ones((8, 8))).any())
+
+
+def bars(canvas: Picture, colour: Colour) -> list[int]:
+    """The heights of the bars of a colour, from left to right, in pixels."""
+    heights = (canvas == colour).all(2).sum(0)
+    edges = np.flatnonzero(np.diff(heights > 0, prepend=False, append=False))
+    runs = [heights[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 16]
+    return [int(np.median(run)) for run in runs]
+
+
+def test_captions_say_what_is_shown() -> None:
+    row = {"patient": "patient0070", "view": "2CH", "instant": "ED", "frame": "", "mirrored": "0"}
+    for changes, expected in (
+        ({}, "0070 · 2CH · ED"),
+        ({"frame": "7"}, "0070 · 2CH · frame 07"),
+        ({"frame": "12.0", "mirrored": "1"}, "0070 · 2CH · frame 12\nmirrored"),
+        ({"view": "unknown"}, "scan.png"),
+        ({"instant": ""}, "scan.png"),
+    ):
+        assert previews.caption(Pair("images/scan.png", "", "", {**row, **changes})) == expected
+
+
+def test_captions_stay_within_their_tile() -> None:
+    name = "mirrored_patient0001_2CH_half.jpg"
+    assert pictures.wrap(name).replace("\n", "") == name
+    assert pictures.wrap("0070 · 2CH · frame 07", 120) == "0070 · 2CH\nframe 07"
+    for text in ("Große_" * 40 + "end.png", "x" * 250, "a b\nc"):
+        lines = pictures.wrap(text).split("\n")
+        assert len(lines) <= 3 and all(0 < pictures.text_width(s) <= THUMBNAIL for s in lines)
+        assert lines[0][:1] == text[0] and lines[-1][-1] == text[-1]
+
+
+def test_spread_runs_evenly_from_first_to_last() -> None:
+    pairs = [Pair(f"{i:04d}", "", "", {}) for i in range(4000)]
+    indices = [int(pair.image) for pair in previews.spread(pairs[::-1], 18)]
+    assert len(indices) == 18 and indices[0] == 0 and indices[-1] == 3999
+    assert set(np.diff(indices)) <= {235, 236}
+    assert previews.spread(pairs[:3], 18) == pairs[:3]
+
+
+@pytest.mark.parametrize("count", [0, 3, 7, 18])
+def test_a_sheet_is_an_even_grid_on_white(count: int) -> None:
+    tiles = [np.full((THUMBNAIL, THUMBNAIL // 2, 3), 10 * i, np.uint8) for i in range(count)]
+    names = [f"name{i}\udcff.jpg" for i in range(count)]  # not Unicode
+    canvas = pictures.sheet("the title", tiles, names, [("lv", YELLOW)])
+    assert shows(canvas, "the title", title=True) and shows(canvas, "lv")
+    cell = THUMBNAIL + LINE + 2 * GAP
+    grid = canvas[len(canvas) - -(-count // 6) * cell :]
+    for i, name in enumerate(names):
+        top, left = i // 6 * cell, GAP + i % 6 * (THUMBNAIL + GAP)
+        square = grid[top : top + THUMBNAIL, left : left + THUMBNAIL]
+        quarter = THUMBNAIL // 4
+        assert (square[:, quarter:-quarter] == 10 * i).all()
+        assert (square[:, :quarter] == 255).all() and (square[:, -quarter:] == 255).all()
+        below = grid[top + THUMBNAIL : top + cell, left : left + THUMBNAIL]
+        assert shows(below, name) and (below == 255).mean() > 0.8
+
+
+def test_outlines_have_the_colour_of_their_structure_and_are_never_mixed() -> None:
+    canvas = pictures.thumbnail(IMAGE)
+    pictures.draw_outlines(canvas, LABELS)
+    lines = {1: (20, 59), 2: (20, 99), 3: (99,)}  # rows of the outlines, of 3 only the lower
+    columns = {1: slice(30, 90), 2: slice(124, 136), 3: slice(30, 90)}
+    for label, rows in lines.items():
+        for row in rows:
+            line = canvas[row - 1 : row + 2, columns[label]].astype(int)
+            distance = np.abs(line - pictures.STRUCTURE_COLOURS[label]).sum(2).min(0)
+            assert (distance < 140).all()
+    for inside in (canvas[25:55, 25:95], canvas[65:95, 25:95], canvas[25:95, 124:136]):
+        assert (inside == 90).all()
+    border = canvas[55:66, 30:90].astype(int)  # yellow on gray has less blue than red
+    assert (border[:, :, 0] <= border[:, :, 2]).all()
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"),
-    [(0, []), (3, [0, 1, 2]), (18, list(range(18)))],
+    ("masks", "structures", "legend"),
+    [
+        ("gray", ALL, {"left-ventricle cavity: 85": 85, "left atrium: 255": 255}),
+        ("index", ALL, {"left-ventricle cavity: 1": 85, "left atrium: 3": 255}),
+        ("gray", ["la"], {"left atrium: 255": 255}),
+        ("binary", ["lv"], {"left-ventricle cavity: 255": 255}),
+        ("binary", ["lv", "la"], {"left-ventricle cavity, left atrium: 255": 255}),
+    ],
 )
-def test_spread_of_few(count: int, expected: list[int]) -> None:
-    assert pictures.spread(count) == expected
+def test_mask_and_overlay_sheets(
+    tmp_path: Path, masks: str, structures: list[str], legend: dict[str, int]
+) -> None:
+    kept = np.isin(LABELS, [1 + ALL.index(name) for name in structures])
+    mask = np.where(kept, np.array(LEVELS[masks], np.uint8)[LABELS], np.uint8(0))
+    told = description(masks, structures, phantom=True)
+    drawn = draw(tmp_path, told, [pair(tmp_path / "train", IMAGE, mask, "scan")])
+    title = "train: 1 of 1 pairs of phantom patients"
+    for kind in ("images", "masks", "overlays"):
+        assert shows(drawn[kind], title, title=True) and shows(drawn[kind], "scan.png")
+    assert (tile(drawn["images"]) == 90).all()
+    for text, level in legend.items():
+        assert shows(drawn["masks"], text) and has(drawn["masks"][40:56], (level,) * 3)
+        assert shows(drawn["overlays"], text.partition(":")[0])
+    shown = tile(drawn["masks"])
+    lv, la = (255, 255) if masks == "binary" else (85, 255)
+    assert (shown[25:55, 25:95] == (lv if "lv" in structures else 0)).all()
+    assert (shown[65:95, 25:95] == (la if "la" in structures else 0)).all()
+    assert shows(drawn["masks"], "brightened", title=True) == (masks == "index")
+    assert shows(drawn["statistics"], "1 pairs of 1 phantom patient", title=True)
+    labels = [1] if masks == "binary" else [1 + ALL.index(name) for name in structures]
+    for label, colour in pictures.STRUCTURE_COLOURS.items():
+        assert has(drawn["overlays"][:68], colour) == (label in labels)
+        assert bool(bars(drawn["statistics"], colour)) == (label in labels)
 
 
-def test_spread_of_many_runs_evenly_from_first_to_last() -> None:
-    indices = pictures.spread(4000)
-    assert len(indices) == 18 and indices[0] == 0 and indices[-1] == 3999
-    assert set(np.diff(indices)) <= {235, 236}
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [
+        ((0, 1, 2, 3), ["label 1", "label 2", "label 3"]),
+        ((0, 1, 1, 0), ["label 1"]),
+        ((0, 85, 170, 255), ["label 1", "label 2", "label 3"]),
+        ((0, 255, 255, 255), ["structure"]),
+        ((4, 252, 249, 247), ["structure"]),
+        ((0, 50, 100, 150), []),
+        ((0, 0, 0, 0), []),
+    ],
+)
+def test_masks_of_another_tool_are_told_by_their_levels(
+    tmp_path: Path, levels: Sequence[int], names: Sequence[str]
+) -> None:
+    mask = np.array(levels, np.uint8)[LABELS]
+    drawn = draw(tmp_path, {}, [pair(tmp_path / "train", IMAGE, mask)])
+    for name in ("label 1", "label 2", "label 3", "structure"):
+        assert shows(drawn["overlays"], name) == (name in names)
+    assert (tile(drawn["overlays"]) == 90).all() == (not names)
+    assert shows(drawn["statistics"], "background") == bool(names)
+    if max(levels) > 3:
+        assert (tile(drawn["masks"])[30, 30] == levels[1]).all()
 
 
-@pytest.mark.parametrize(("count", "rows"), [(0, 1), (3, 1), (6, 1), (7, 2), (18, 3)])
-def test_sheet_is_an_even_grid_on_white(count: int, rows: int) -> None:
-    thumbnails = [np.full((THUMBNAIL, THUMBNAIL, 3), 10 * i, np.uint8) for i in range(count)]
-    canvas = pictures.sheet(thumbnails, [f"{i}.jpg" for i in range(count)])
-    assert canvas.shape[1] == GAP + 6 * CELL
-    pitch = (canvas.shape[0] - GAP) // rows
-    for i in range(count):
-        top, left = GAP + i // 6 * pitch, GAP + i % 6 * CELL
-        assert (canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] == 10 * i).all()
-        caption = canvas[top + THUMBNAIL : top + pitch - GAP, left : left + THUMBNAIL]
-        assert caption.min() < 100 and (caption == 255).mean() > 0.8
-        assert (canvas[top : top + THUMBNAIL, left - GAP : left] == 255).all()
+def test_odd_files_of_another_tool(tmp_path: Path) -> None:
+    train = tmp_path / "train"
+    mask = np.array(LEVELS["gray"], np.uint8)[LABELS]
+    colour = np.dstack([IMAGE, IMAGE // 2, IMAGE // 3])
+    deep = IMAGE.astype(np.uint16) * 100
+    deep[:, 150:] = 1000
+    pairs = [
+        pair(train, IMAGE, mask.astype(np.uint16) * 100, "a"),
+        pair(train, colour, np.dstack([mask, mask // 2, mask]), "b"),
+        pair(train, deep, np.dstack([mask] * 3), "c"),
+        pair(train, IMAGE, mask[::2, ::2], "d"),
+    ]
+    drawn = draw(tmp_path, {}, pairs)
+    masks, overlays = drawn["masks"], drawn["overlays"]
+    for i, text in enumerate(("16-bit mask", "colour mask")):
+        square = tile(masks, i)
+        assert shows(square, text) and (square == pictures.LIGHT_GRAY).mean() > 0.8
+        assert not has(square, (0, 0, 0))
+    assert all((tile(masks, i)[30, 30] == 85).all() for i in (2, 3))
+    assert (tile(drawn["images"], 1) == (90, 45, 30)).all()
+    assert tile(drawn["images"], 2)[5, 5, 0] == 255 and tile(drawn["images"], 2)[5, 100, 0] == 28
+    outlined = [not np.array_equal(tile(overlays, i), tile(drawn["images"], i)) for i in range(4)]
+    assert outlined == [False, False, True, False]
+    assert shows(drawn["statistics"], "n = 2")  # masks that count
+    for data in (b"", b"no picture"):
+        (train / "masks" / "d.png").write_bytes(data)
+        with pytest.raises(RefusalError, match=r"d\.png is not a picture: make it again"):
+            draw(tmp_path, {}, pairs)
 
 
-def test_oblong_pictures_keep_their_proportions() -> None:
-    assert pictures.thumbnail(np.zeros((100, 50), np.uint8)).shape == (176, 88, 3)
-    canvas = pictures.sheet([pictures.thumbnail(np.zeros((100, 50), np.uint8))], ["x"])
-    columns = np.nonzero((canvas[GAP + 88] == 0).all(axis=1))[0]
-    assert (columns[0], columns[-1]) == (GAP + 44, GAP + 131)
+def test_statistics(tmp_path: Path) -> None:
+    """8 of 12 pairs and 2 of 4 patients are in train."""
+    mask = np.zeros((100, 100), np.uint8)
+    mask[:50], mask[50:60] = 85, 255
+    masks = {"train": mask, "valid": mask, "test": mask[:80]}
+
+    def patient(subset: str, name: str, ef: str, quality: str, pairs: int) -> list[Pair]:
+        row = {"patient": name, "ef": ef, "image_quality": quality}
+        names = [f"{name}{i}" for i in range(pairs)]
+        return [pair(tmp_path / subset, mask, masks[subset], n, **row) for n in names]
+
+    train = patient("train", "p1", "40.0", "Good", 4) + patient("train", "p2", "50.0", "Good", 4)
+    valid, test = patient("valid", "p3", "60.0", "Poor", 2), patient("test", "p4", "", "unknown", 2)
+    canvas = draw(tmp_path, description("gray"), train, valid, test)["statistics"]
+    canvas = canvas[len(canvas) - 2 * pictures.PANEL_HEIGHT :]
+    upper, lower = np.vsplit(canvas, 2)
+    (sizes, ef), (quality, pixels) = (np.hsplit(half, 2) for half in (upper, lower))
+    full = bars(ef, GREEN)[0]  # 100 % of valid
+
+    def percent(panel: Picture, *colours: Colour) -> list[list[int]]:
+        return [[round(100 * h / full) for h in bars(panel, colour)] for colour in colours]
+
+    assert percent(ef, BLUE, ORANGE, GREEN) == [[50], [50], [100]]
+    assert percent(quality, BLUE, ORANGE, GREEN) == [[100], [], [100]]
+    assert np.allclose(percent(sizes, BLUE, ORANGE), [[67, 17, 17], [50, 25, 25]], atol=1)
+    assert all(shows(sizes, text) for text in "821") and shows(ef, "n = 2")
+    assert shows(ef, "45 % or less") and shows(pixels, "n = 8")
+    assert shows(ef, "n = 0") and (ef[90:275, -150:] == 255).all()  # nothing known of test
+    shares = np.array([[50, 50, 62.5], [10, 10, 12.5], [40, 40, 25]])  # of the pixels
+    heights = [bars(pixels, colour) for colour in (YELLOW, SKY, pictures.LIGHT_GRAY)]
+    assert np.allclose(heights, shares / 100 * (full - LINE), atol=2)  # a line more of legend
 
 
-def test_overlay_outlines_each_structure_in_its_colour() -> None:
-    labels = np.zeros((352, 352), np.uint8)
-    labels[40:80, 100:300], labels[200:280, 100:300], labels[300:340, 100:300] = 1, 2, 3
-    canvas = pictures.overlay(np.full((352, 352), 90, np.uint8), labels).astype(int)
-    for label, rows in ((1, (20, 39)), (2, (100, 139)), (3, (150, 169))):
-        for row in rows:  # of the thumbnail, half the size
-            line = canvas[row - 1 : row + 2, 60:140]
-            assert (np.abs(line - STRUCTURE_COLOURS[label - 1]).sum(2).min(0) < 140).all()
-        assert (canvas[sum(rows) // 2, 60:140] == 90).all()
-    assert (canvas[75:95] == 90).all()
-
-
-def test_a_chart_draws_bars_to_scale() -> None:
-    canvas = pictures.charts([Chart("t", ["a", "b"], [""], [[10, 5]])], columns=1)
-    tall, short = ((canvas == pictures.BLUE).all(2)[:, half].any(1).sum()
-                   for half in (slice(0, 280), slice(280, None)))  # fmt: skip
-    assert tall == pytest.approx(2 * short, abs=2)
-
-
-def bar_heights(canvas: Picture, colour: tuple[int, int, int]) -> list[int]:
-    """The heights of the bars of a colour, from left to right, in pixels."""
-    heights = (canvas == colour).all(2).sum(0)
-    edges = np.nonzero(np.diff(heights > 20, prepend=False, append=False))[0]
-    return [int(heights[a:b].max()) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def test_charts_of_nothing_have_no_bars() -> None:
-    canvas = pictures.charts([Chart("t", ["a"], ["x", "y"], [[0], [0]])] * 3)
-    assert bar_heights(canvas, pictures.BLUE) == []
-
-
-def test_statistics_show_pairs_patients_ef_and_quality_of_each_subset() -> None:
-    facts = {"a": ("40", "Good"), "b": ("50", "Good"), "c": ("60", "Poor"), "d": ("", "")}
-
-    def pairs(*patients: str) -> list[Pair]:
-        return [
-            Pair("", "", patient, {"ef": facts[patient][0], "image_quality": facts[patient][1]})
-            for patient in patients
-            for _ in range(4)
-        ]
-
-    canvas = pictures.statistics(
-        {"train": pairs("a", "b"), "valid": pairs("c"), "test": pairs("d")}
-    )
-    height, width = (side // 2 for side in canvas.shape[:2])
-    counts, patients = canvas[:height, :width], canvas[:height, width:]
-    for panel in (counts, patients):  # 8, 4, 4 pairs; 2, 1, 1 patients
-        train, valid, test = bar_heights(panel, pictures.BLUE)
-        assert train == pytest.approx(2 * valid, abs=3) and valid == test
-    ef, quality = canvas[height:, :width], canvas[height:, width:]
-    low, middle, high = (
-        bar_heights(ef[80:], colour) for colour in (pictures.BLUE, pictures.ORANGE, pictures.GREEN)
-    )
-    assert len(low) == len(middle) == len(high) == 1  # 50 % and 50 % of train, all of valid
-    assert low == middle and high[0] == pytest.approx(2 * low[0], abs=3)
-    good, poor = (bar_heights(quality[80:], c) for c in (pictures.BLUE, pictures.GREEN))
-    assert good == poor == high  # all of train, all of valid
-
-
-@pytest.mark.parametrize("masks", ["gray", "binary", "index"])
-@pytest.mark.parametrize("told", [False, True])
-def test_levels_are_told_or_seen(masks: str, told: bool) -> None:
-    mask = np.array([LEVELS[masks]], np.uint8)
-    description = {"settings": {"masks": masks}} if told else {}
-    assert pictures.levels_of([mask], description) == LEVELS[masks]
-
-
-@pytest.mark.parametrize("masks", ["gray", "binary", "index"])
-def test_train_sheets_show_every_kind_of_mask(tmp_path: Path, masks: str) -> None:
-    name = "patient0001_2CH_ED.png"
-    mask: Picture = np.zeros((64, 64), np.uint8)
-    mask[20:40, 20:40] = LEVELS[masks][1]
-    for folder, picture in (("images", np.full((64, 64), 50, np.uint8)), ("masks", mask)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / name).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    pair = Pair(f"images/{name}", f"masks/{name}", "patient0001", {})
-    sheets = pictures.train_sheets(tmp_path, [pair], {"settings": {"masks": masks}})
-    shown = sheets["train_masks_samples.png"][GAP + 94, GAP + 94]
-    assert shown.tolist() == [255 if masks == "binary" else 85] * 3
-    legend = (sheets["train_overlays_samples.png"] == STRUCTURE_COLOURS[1]).all(2).any()
-    assert legend != (masks == "binary")  # which has but one kind
+def test_what_is_not_known_has_no_chart(tmp_path: Path) -> None:
+    mask = np.array([0, 50, 100, 150], np.uint8)[LABELS]
+    canvas = draw(tmp_path, {}, [pair(tmp_path / "train", IMAGE, mask)])["statistics"]
+    assert shows(canvas, "patients") and len(canvas) < 2 * pictures.PANEL_HEIGHT
+    assert not has(canvas, GREEN) and not has(canvas, YELLOW)
+    empty = draw(tmp_path, {}, [])
+    assert shows(empty["images"], "train: 0 of 0 pairs", title=True)
+    assert bars(empty["statistics"], BLUE) == []

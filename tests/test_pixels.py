@@ -10,50 +10,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator import pixels
-from generator.nifti import BadFileError, Grid
-from generator.pixels import Box
-
-
-def resize_image(image: pixels.Picture, width: int, height: int) -> pixels.Picture:
-    return next(pixels.resize_images([image], width, height))
-
-
-@pytest.mark.parametrize("size", [(20, 11), (36, 11), (20, 40), (50, 40)])
-def test_frames_are_resized_as_each_alone(size: tuple[int, int]) -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (6, 25, 36), dtype=np.uint8)
-    together = pixels.resize_images(frames, *size)
-    assert np.array_equal(list(together), [resize_image(frame, *size) for frame in frames])
+from camus import pixels
+from camus.errors import PairError
+from camus.pixels import Box
 
 
 def test_gray_values_are_rounded_and_never_stretched() -> None:
     values = np.array([[0, 0.4, 0.6], [100.5, 101.5, 255]], np.float32)
-    assert pixels.to_uint8(values).tolist() == [[0, 0, 1], [100, 102, 255]]
-    assert pixels.to_uint8(np.array([[3, 200]], ">i2")).tolist() == [[3, 200]]
+    assert pixels.to_gray(values).tolist() == [[0, 0, 1], [100, 102, 255]]
+    assert pixels.to_gray(np.array([[3, 200]], ">i2")).tolist() == [[3, 200]]
 
 
 def test_labels_of_any_type_come_as_they_are() -> None:
     for dtype in ("<f4", ">f8", "i2", "u1"):
         assert pixels.to_labels(np.array([[0, 1], [2, 3]], dtype)).tolist() == [[0, 1], [2, 3]]
+    resaved = np.array([[-0.0009, 1.00001], [1.9995, 3.0009]])
+    assert pixels.to_labels(resaved).tolist() == [[0, 1], [2, 3]]
 
 
 @pytest.mark.parametrize(
-    ("convert", "value", "reason"),
+    ("convert", "values", "reason"),
     [
-        (pixels.to_uint8, -0.1, "intensities run from -0.1 to 1.0"),
-        (pixels.to_uint8, 255.1, "to 255.1, not within 0..255"),
-        (pixels.to_uint8, np.nan, "not all finite"),
-        (pixels.to_uint8, np.inf, "not all finite"),
-        (pixels.to_uint8, -np.inf, "not all finite"),
-        (pixels.to_labels, 4, "labels run from 1.0 to 4.0, not within 0..3"),
-        (pixels.to_labels, -1, "labels run from -1.0 to 1.0"),
-        (pixels.to_labels, 0.5, "not whole"),
-        (pixels.to_labels, np.nan, "not all finite"),
+        (pixels.to_gray, [1, -0.1], "intensities run from -0.1 to 1,"),
+        (pixels.to_gray, [1, 255.1], "to 255.1, not within 0..255"),
+        (pixels.to_gray, [0, 65535], "to 65535, not within 0..255"),
+        (pixels.to_gray, [0, 0.5, 1], "from 0 to 1 only"),  # scaled to 0..1
+        (pixels.to_gray, [0, 0, 0], "from 0 to 0 only"),
+        (pixels.to_gray, [90, 90, 90], "from 90 to 90 only"),
+        (pixels.to_gray, [0, 1, 2, 3], "from 0 to 3 only"),  # a mask in the place of its image
+        (pixels.to_gray, [1, np.nan], "not all finite"),
+        (pixels.to_gray, [1, np.inf], "not all finite"),
+        (pixels.to_gray, [1, -np.inf], "not all finite"),
+        (pixels.to_labels, [1, 4], "labels run from 1 to 4, not within 0..3"),
+        (pixels.to_labels, [1, -1], "labels run from -1 to 1"),
+        (pixels.to_labels, [0, 85, 170, 255], "labels run from 0 to 255"),
+        (pixels.to_labels, [1, 0.5], "not whole"),
+        (pixels.to_labels, [1, 0.98], "not whole"),  # smoothed
+        (pixels.to_labels, [0, 0, 0], "the mask is empty"),
+        (pixels.to_labels, [1, np.nan], "not all finite"),
     ],
 )
-def test_impossible_values_are_refused(convert: Any, value: float, reason: str) -> None:
-    with pytest.raises(BadFileError, match=reason):
-        convert(np.array([[1, value]], np.float32))
+def test_impossible_values_are_refused(convert: Any, values: list[float], reason: str) -> None:
+    with pytest.raises(PairError, match=reason):
+        convert(np.array([values], np.float32))
+
+
+def extent(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[float, float]:
+    """Width and height in millimetres."""
+    return shape[0] * spacing[0], shape[1] * spacing[1]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def test_impossible_values_are_refused(convert: Any, value: float, reason: str) 
     ],
 )
 def test_place_on_the_square(shape: Any, spacing: Any, fit: str, box: Box) -> None:
-    assert pixels.place(Grid(shape, spacing), 512, fit) == box
+    assert pixels.place(*extent(shape, spacing), 512, fit) == box
 
 
 sides = st.integers(1, 4000)
@@ -80,14 +84,14 @@ spacings = st.floats(0.01, 10)
 def test_the_box_keeps_proportions_within_half_a_pixel(
     shape: tuple[int, int], spacing: tuple[float, float], size: int
 ) -> None:
-    box = pixels.place(Grid(shape, spacing), size, "pad")
+    box = pixels.place(*extent(shape, spacing), size, "pad")
     assert max(box.width, box.height) == size
     assert 0 <= size - 2 * box.left - box.width <= 1
     assert 0 <= size - 2 * box.top - box.height <= 1
-    extent = shape[0] * spacing[0], shape[1] * spacing[1]
-    scale = size / max(extent)
-    for pixels_there, mm in zip((box.width, box.height), extent, strict=True):
-        assert abs(pixels_there - mm * scale) <= 0.5 + 1e-6 or pixels_there == 1
+    sides = extent(shape, spacing)
+    scale = size / max(sides)
+    for side, mm in zip((box.width, box.height), sides, strict=True):
+        assert abs(side - mm * scale) <= 0.5 + 1e-6 or side == 1
 
 
 def blobs(height: int, width: int) -> pixels.Picture:
@@ -104,7 +108,7 @@ def test_image_and_mask_stay_aligned(factor: float) -> None:
     """An image made of its mask must, resized, still agree with it at every border."""
     labels = blobs(300, 200)
     width, height = round(200 * factor), round(300 * factor)
-    image = resize_image(labels * np.uint8(80), width, height)
+    image = pixels.resize_image(labels * np.uint8(80), width, height)
     resized = pixels.resize_labels(labels, width, height)
     assert image.shape == resized.shape == (height, width)
     for label in (1, 2, 3):
@@ -119,27 +123,27 @@ def test_whole_factors_are_exact() -> None:
     labels = np.array([[0, 1, 2], [3, 0, 1]], np.uint8)
     assert np.array_equal(pixels.resize_labels(labels, 12, 8), labels.repeat(4, 0).repeat(4, 1))
     image = np.array([[10, 20, 30, 50], [10, 40, 30, 50]], np.uint8)
-    assert resize_image(image, 2, 1).tolist() == [[20, 40]]
-    assert np.array_equal(resize_image(image, 4, 2), image)
+    assert pixels.resize_image(image, 2, 1).tolist() == [[20, 40]]
+    assert np.array_equal(pixels.resize_image(image, 4, 2), image)
 
 
 def test_shrinking_averages_and_growing_is_cubic() -> None:
     """Three pixels become one, their mean; OpenCV's cubic kernel has a = -0.75."""
     image = np.array([[0, 90, 0, 30, 0, 0]] * 3, np.uint8)
-    assert resize_image(image, 2, 1).tolist() == [[30, 10]]
+    assert pixels.resize_image(image, 2, 1).tolist() == [[30, 10]]
     edge = np.array([[0, 0, 100, 100]], np.uint8)
-    assert resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
+    assert pixels.resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
 
 
 def test_one_axis_shrinks_while_the_other_grows() -> None:
     image = np.array([[0, 100, 200, 100], [0, 100, 200, 100]], np.uint8)
-    assert resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
+    assert pixels.resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
 
 
 def test_a_disc_in_millimetres_is_a_circle() -> None:
     y, x = np.mgrid[:300, :600]
     disc = (np.hypot((x - 300) * 0.154, (y - 150) * 0.308) < 30).astype(np.uint8)
-    box = pixels.place(Grid((600, 300), (0.154, 0.308)), 512, "pad")
+    box = pixels.place(600 * 0.154, 300 * 0.308, 512, "pad")
     y, x = np.nonzero(pixels.on_square(pixels.resize_labels(disc, box.width, box.height), box, 512))
     assert np.ptp(x) == pytest.approx(np.ptp(y), abs=1)
     assert np.ptp(x) == pytest.approx(60 / 92.4 * 512, abs=2)
@@ -161,6 +165,11 @@ def test_paint(masks: str, structures: list[str], expected: list[int]) -> None:
     assert pixels.paint(labels, masks, structures).tolist() == [expected]
 
 
+def test_a_mask_without_the_structures_asked_for_is_refused() -> None:
+    with pytest.raises(PairError, match="no pixel of la"):
+        pixels.paint(np.array([[0, 1, 2]], np.uint8), "gray", ["la"])
+
+
 def test_flip_is_left_to_right() -> None:
     assert pixels.flip(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)).tolist() == [
         [3, 2, 1],
@@ -179,12 +188,13 @@ def test_a_jpg_mask_gives_back_every_label_or_is_refused(
 ) -> None:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 4, (detail, detail), np.uint8)
+    coarse[0, 0] = 1
     labels = pixels.resize_labels(coarse, 64, 64)
     mask = pixels.paint(labels, masks, pixels.STRUCTURES)
     step = pixels.LEVELS[masks][1]
     try:
-        data = pixels.encode_mask(mask, "jpg", quality, step)
-    except BadFileError as error:
+        data = pixels.encode_mask(mask, masks, "jpg", quality)
+    except PairError as error:
         assert f"at quality {quality}" in str(error)
         plain = cv2.imencode(".jpg", mask, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         decoded = np.array(cv2.imdecode(plain, cv2.IMREAD_GRAYSCALE), int)
@@ -196,7 +206,7 @@ def test_a_jpg_mask_gives_back_every_label_or_is_refused(
 
 def test_a_mask_survives_at_the_default_quality_and_not_at_a_low_one() -> None:
     mask = pixels.paint(blobs(300, 200), "gray", pixels.STRUCTURES)
-    assert pixels.encode_mask(mask, "jpg", 95, 85)
-    with pytest.raises(BadFileError, match="--masks index"):
-        pixels.encode_mask(mask, "jpg", 5, 85)
-    assert pixels.encode_mask(mask, "png", 5, 85)
+    assert pixels.encode_mask(mask, "gray", "jpg", 95)
+    with pytest.raises(PairError, match="--masks index"):
+        pixels.encode_mask(mask, "gray", "jpg", 5)
+    assert pixels.encode_mask(mask, "gray", "png", 5)

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+import CAMUSImageMaskDatasetGenerator
+import make_phantom_database
 import split_master
-from generator import CAMUSImageMaskDatasetGenerator, make_phantom_database
-from generator.master import Row
-from generator.pixels import LEVELS
+from camus.master import Row
+from camus.pixels import LEVELS
 
 from . import build
 from .conftest import Run
@@ -34,7 +35,8 @@ def usage(action: argparse.Action) -> str:
     """An option as the README writes it: `--masks {gray,binary,index}`."""
     name = action.option_strings[0]
     if action.choices:
-        return f"`{name} {{{','.join(action.choices)}}}`"
+        more = "..." if action.nargs == "+" else ""
+        return f"`{name} {{{','.join(action.choices)}}}{more}`"
     if action.nargs == 0:
         return f"`{name}`"
     metavar = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
@@ -48,10 +50,15 @@ def test_option_tables_are_those_of_the_parsers(number: int) -> None:
     actions = SCRIPTS[number].arguments()._actions
     parsed = {usage(a): a for a in actions if a.option_strings and a.dest != "help"}
     assert list(told) == list(parsed)
-    special = {"--structures": "all", "--jobs": "all cores", "--ratios": "`0.7 0.2 0.1`"}
+    special = {
+        "--structures": "all", "--views": "both", "--jobs": "all cores",
+        "--ratios": "`0.7 0.2 0.1`",
+    }  # fmt: skip
     for name, action in parsed.items():
         off = action.default is None or action.default is False
         default = "off" if off else f"`{action.default}`"
+        if action.option_strings[0] == "--seed":
+            default = "`0`"
         assert told[name] == special.get(action.option_strings[0], default)
     assert [float(ratio) for ratio in split_master.RATIOS] == [0.7, 0.2, 0.1]
 

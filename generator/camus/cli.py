@@ -1,0 +1,171 @@
+"""The command line: options, one-line errors, exit codes, work done side by side."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn, TypeVar
+
+import cv2
+from tqdm import tqdm
+
+from camus.errors import SCARCE, RefusalError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OUT_OF_MEMORY = -4  # cv::Error::StsNoMem
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_none = action.default is None or action.default is False
+        return action.help if has_none else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors take one line."""
+
+    def __init__(self, description: str | None, example: str) -> None:
+        epilog = f"example: %(prog)s {example}"
+        super().__init__(description=description, epilog=epilog, formatter_class=HelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """An argument type: a whole number within bounds."""
+
+    def parse(text: str) -> int:
+        if not (text.isdecimal() and len(text) < 20 and lowest <= int(text) <= highest):
+            expected = f"a whole number from {lowest} to {highest}"
+            raise argparse.ArgumentTypeError(f"{text!r} must be {expected}")
+        return int(text)
+
+    return parse
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun: 1 pair, 2 pairs."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def say(line: str) -> None:
+    """Print a line of results. A reader that has gone does not stop the work."""
+    with contextlib.suppress(OSError):
+        print(line)
+
+
+def warn(line: str) -> None:
+    """Print a line to stderr, on the same terms."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], jobs: int, unit: str
+) -> list[Result]:
+    """Do the work on all items with `jobs` threads; the results, in the order of the items.
+
+    Threads suffice: zlib, OpenCV and NumPy let other threads run while they work.
+    Raises RefusalError where the system gives no more threads.
+    """
+    cv2.setNumThreads(1)  # these threads are all that is wanted
+    tqdm.monitor_interval = 0  # and tqdm's own thread is not
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = [pool.submit(work, item) for item in items]
+        return [future.result() for future in tqdm(futures, unit=unit, disable=None)]
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        raise RefusalError(f"{error}: try --jobs 1") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run(
+    parser: Parser, work: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
+) -> int:
+    """Do what the command line asks for; the exit code.
+
+    0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted. What a user
+    can fix becomes one line on stderr.
+    """
+    _replace_closed_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    reason = ""
+    try:
+        code = work(parser.parse_args(argv))
+    except SystemExit as stop:  # from argparse: --help, or an option that it does not take
+        code = int(stop.code or 0)
+    except RefusalError as error:
+        code, reason = 2, str(error)
+    except KeyboardInterrupt:
+        code, reason = 130, "interrupted"
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != OUT_OF_MEMORY:
+            raise
+        code, reason = 2, "out of memory: try --jobs 1, or close other programs"
+    except OSError as error:
+        code, reason = 2, _explain(error)
+    if reason:
+        warn(f"{parser.prog}: {reason}")
+    _flush()
+    return code
+
+
+def _explain(error: OSError) -> str:
+    if error.errno in DISK_FULL:
+        remedy = "free some space and run the command again; nothing was changed"
+    elif error.errno in SCARCE:
+        remedy = "try --jobs 1, or raise the limit"
+    else:
+        remedy = "fix this and run the command again"
+    name = error.filename2 or error.filename  # the target of a copy, if it is one
+    return f"{name}: {error.strerror}: {remedy}" if name else f"{error.strerror or error}: {remedy}"
+
+
+def _interrupt_once(*_: object) -> NoReturn:
+    """Let no second Ctrl-C disturb the clean-up after the first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _replace_closed_streams() -> None:
+    """Open the null device for a closed stream, whose number the next file would take otherwise."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names that a console cannot show
+
+
+def _flush() -> None:
+    """Print what is left, or drop it where the reader has gone or the disk of a log is full."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

@@ -1,0 +1,254 @@
+"""What lies in a folder like CAMUS's database_nifti: sources, Info files, why there is no pair."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from camus.errors import PairError, RefusalError
+from camus.master import UNKNOWN, number_in
+from camus.names import SOURCE_NAME
+from camus.output import is_litter
+from camus.splits import QUALITIES
+
+DOWNLOAD = "https://humanheart-project.creatis.insa-lyon.fr/database"
+SOURCE_FILE = re.compile(rf"(?P<name>{SOURCE_NAME})(?P<mask>_gt)?\.nii(\.gz)?")
+# What was meant to be a source file, whatever its case and ending
+NEARLY = re.compile(r"patient.*?[ _-]?(2ch|4ch).*|.*\.nii.*", re.IGNORECASE)
+EXPECTED = "patientNNNN_2CH_ED.nii.gz and patientNNNN_2CH_ED_gt.nii.gz, and so on"
+INFO_BYTES = 2**16  # of an Info file; those of the release have about 100
+
+# Plausible values of the Info files: percent, years, frames per second
+RANGES = {"EF": (1, 99), "Age": (0, 120), "FrameRate": (1, 1000)}
+WORDS = {"Sex": ("F", "M"), "ImageQuality": QUALITIES}
+
+
+class Source(NamedTuple):
+    """The two files of a key frame or half sequence, and the parts of their name."""
+
+    name: str
+    patient: str
+    view: str
+    instant: str
+    image: Path
+    mask: Path
+
+
+class Found(NamedTuple):
+    """What a database holds: sources to convert, sorted, and why other names give none."""
+
+    sources: list[Source]
+    problems: dict[str, str]
+    patients: int
+    half_sequences: int  # that were not asked for
+
+
+class Info(NamedTuple):
+    """What an Info file tells; odd: values that are not what they should be, and are left out."""
+
+    sex: str
+    age: float | None
+    image_quality: str
+    ef: float | None
+    frame_rate: float | None
+    instants: dict[str, int]  # the frame of ED and of ES, counted from 1
+    frames: int | None
+    odd: list[str]
+
+
+def find_database(given: Path | None, beside: Path) -> Path:
+    """The folder of the patient folders: the one given, one inside it, or a default place.
+
+    beside: the folder of the README, where the default places are looked for as well.
+    """
+    defaults = (Path("CAMUS_public"), Path("database_nifti"))
+    roots = [given] if given else [root / place for root in (Path(), beside) for place in defaults]
+    for root in roots:
+        for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
+            if _has_patients(root / inside):
+                return root / inside
+    there = [root for root in roots if given or root.exists()]
+    raise RefusalError(
+        f"{_what_is(there[0]) if there else 'no CAMUS_public or database_nifti here'}. Expected is "
+        "the folder database_nifti with patient0001/patient0001_2CH_ED.nii.gz and so on: download "
+        f"CAMUS_public from {DOWNLOAD}, or make phantoms with "
+        "python generator/make_phantom_database.py demo/database_nifti"
+    )
+
+
+def _has_patients(folder: Path) -> bool:
+    for patient in _glob(folder, "[pP]atient*"):
+        if patient.is_symlink() and not patient.exists():
+            return True
+        if any(".nii" in path.name.casefold() for path in _glob(patient, "*")):
+            return True
+    return False
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(path for path in folder.glob(pattern) if not is_litter(path.name))
+    return []
+
+
+def _what_is(folder: Path) -> str:
+    """What a folder without patient folders is instead."""
+    if not folder.is_dir():
+        if re.search(r"\.(zip|tar|tgz|gz|7z|rar)$", folder.name, re.IGNORECASE):
+            return f"{folder} is an archive: unpack it, and name the folder"
+        return f"{folder} is not a folder" if folder.exists() else f"{folder} does not exist"
+    frames = [path.name for path in _glob(folder, "*.nii*")]
+    patients = {name.split("_")[0] for name in frames}
+    kinds = {
+        "holds the older CAMUS release (.mhd and .raw files), which these scripts do not read": [
+            *_glob(folder, "*.mhd"), *_glob(folder, "*/*.mhd"), *_glob(folder, "*/*/*.mhd")],
+        "is an nnU-Net data set, not a CAMUS release": _glob(folder, "imagesTr"),
+        f"is the folder of one patient: name the folder above it, {folder.resolve().parent}":
+            frames if patients == {folder.resolve().name} else [],
+        "holds NIfTI files without patient folders: put those of a patient into a folder of its "
+        "name, such as patient0001": frames,
+        "holds image/mask pairs already: split them with split_master.py": _glob(folder, "masks"),
+        "is a split dataset already": _glob(folder, "train"),
+        "holds the subgroups of the split: name database_nifti": _glob(folder, "subgroup_*.txt"),
+        "holds NIfTI files, but not in folders patientNNNN": _glob(folder, "*/*.nii*"),
+        "holds an archive: unpack it": [*_glob(folder, "*.zip"), *_glob(folder, "*.tar*")],
+        "holds patient folders without NIfTI files": _glob(folder, "patient*"),
+    }  # fmt: skip
+    kind = next((kind for kind, files in kinds.items() if files), "holds no patient folders")
+    return f"{folder} {kind}"
+
+
+def find_sources(database: Path, frames: str, views: list[str]) -> Found:
+    """Pair the NIfTI files of a database; name what looks like a patient or frame and is none.
+
+    Names that differ in case alone are one name, as they are on the disks of many systems.
+    """
+    files_of: dict[str, list[tuple[re.Match[str], Path]]] = defaultdict(list)
+    problems: dict[str, str] = {}
+    nearly: list[Path] = []
+    patients = _glob(database, "[pP][aA][tT][iI][eE][nN][tT]*")
+    for patient in patients:
+        try:
+            files = _listed(patient)
+        except PairError as error:
+            problems[patient.name] = str(error)
+            continue
+        matches = [(match, path) for path in files if (match := SOURCE_FILE.fullmatch(path.name))]
+        for match, path in matches:
+            if match["patient"] == patient.name:
+                files_of[match["name"].casefold()].append((match, path))
+            else:
+                problems[match["name"]] = f"lies in the folder of another patient, {patient.name}"
+        near = [path for path in files if NEARLY.fullmatch(path.name)
+                and not SOURCE_FILE.fullmatch(path.name)]  # fmt: skip
+        nearly += near
+        if not matches and not near:
+            problems[patient.name] = f"holds no frames, {EXPECTED}"
+    sources, half_sequences = [], 0
+    for name in sorted(files_of):
+        match = files_of[name][0][0]
+        if (match["instant"] == "half_sequence") != (frames == "sequence"):
+            half_sequences += match["instant"] == "half_sequence"
+        elif match["view"] in views:
+            images = [path for match, path in files_of[name] if not match["mask"]]
+            masks = [path for match, path in files_of[name] if match["mask"]]
+            if len(images) == len(masks) == 1:
+                parts = match["name"], match["patient"], match["view"], match["instant"]
+                sources.append(Source(*parts, images[0], masks[0]))
+            else:
+                problems[match["name"]] = _why_no_pair(images, masks)
+    complete = {source.name.casefold() for source in sources}
+    for path in nearly:
+        wanted = ("sequence" in path.name.casefold()) == (frames == "sequence")
+        if wanted and not any(path.name.casefold().startswith(name) for name in complete):
+            reason = f"looks like a frame, but is not called as expected, {EXPECTED}"
+            problems[f"{path.parent.name}/{path.name}"] = reason
+    return Found(sources, problems, len(patients), half_sequences)
+
+
+def _listed(patient: Path) -> list[Path]:
+    """What a patient's folder holds. Raises PairError if it is not such a folder."""
+    if patient.is_symlink() and not patient.exists():
+        raise PairError(
+            "is a broken link: fetch what it stands for (with git-annex: git annex get)"
+        )
+    if not patient.is_dir():
+        raise PairError("is a file; a folder for each patient is expected")
+    if not patient.name.startswith("patient"):
+        raise PairError(
+            "looks like a patient, but its name must begin with patient, in small letters"
+        )
+    try:
+        return sorted(path for path in patient.iterdir() if not is_litter(path.name))
+    except OSError as error:
+        raise PairError(f"cannot be read ({error.strerror})") from error
+
+
+def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
+    for same in (images, masks):
+        if len(same) > 1:
+            return "several files of one name: " + ", ".join("/".join(p.parts[-2:]) for p in same)
+    if images:
+        return f"its mask is missing, there is only the image {images[0].name}"
+    return f"its image is missing, there is only the mask {masks[0].name}"
+
+
+def read_info(source: Source) -> Info:
+    """What Info_2CH.cfg or Info_4CH.cfg beside a source tells. Nothing, if there is none."""
+    path = source.image.with_name(f"Info_{source.view}.cfg")
+    text = b""
+    if path.exists():
+        if not path.is_file():
+            raise PairError(f"{path.name}: is not a file")
+        try:
+            with path.open("rb") as file:
+                text = file.read(INFO_BYTES)
+        except OSError as error:
+            raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
+    lines = [line.partition(":") for line in text.decode("utf-8-sig", "replace").splitlines()]
+    values = {key.strip(): value.strip() for key, _, value in lines}
+    values.setdefault("EF", values.pop("LVef", ""))  # as the older release calls it
+    words, numbers, whole, odd = {}, {}, {}, []
+    for key, allowed in WORDS.items():
+        words[key] = next((w for w in allowed if w == values.get(key, "").capitalize()), UNKNOWN)
+        odd += [key] * (words[key] == UNKNOWN and bool(values.get(key)))
+    for key, (lowest, highest) in RANGES.items():
+        number = number_in(values.get(key, ""))
+        numbers[key] = number if number is not None and lowest <= number <= highest else None
+        odd += [key] * (numbers[key] is None and bool(values.get(key)))
+    for key in ("ED", "ES", "NbFrame"):
+        number = number_in(values.get(key, ""))
+        if number is not None and number == int(number):
+            whole[key] = int(number)
+        odd += [key] * (key not in whole and bool(values.get(key)))
+    return Info(
+        sex=words["Sex"],
+        age=numbers["Age"],
+        image_quality=words["ImageQuality"],
+        ef=numbers["EF"],
+        frame_rate=numbers["FrameRate"],
+        instants={key: whole[key] for key in ("ED", "ES") if key in whole},
+        frames=whole.get("NbFrame"),
+        odd=[f"{path.parent.name}/{path.name}: {key}: {values[key][:40]}" for key in odd],
+    )
+
+
+def check_frames(source: Source, frames: int, info: Info) -> None:
+    """Raise PairError where the number of frames contradicts the name or the Info file."""
+    if source.instant != "half_sequence":
+        if frames != 1:
+            raise PairError(f"has {frames} frames, a key frame has one")
+        return
+    if frames < 2:
+        raise PairError("has 1 frame, a half sequence runs from ED to ES")
+    where = f"Info_{source.view}.cfg"
+    if info.frames not in (None, frames):
+        raise PairError(f"has {frames} frames, {where} says NbFrame: {info.frames}")
+    for instant, number in info.instants.items():
+        if not 1 <= number <= frames:
+            raise PairError(f"has {frames} frames, {where} says {instant}: {number}")
+    if len(set(info.instants.values())) < len(info.instants):
+        raise PairError(f"{where} says that ED and ES are one frame, {info.instants['ED']}")

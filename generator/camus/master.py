@@ -1,0 +1,335 @@
+"""A folder of image/mask pairs: its metadata.csv and dataset.json, written and read again."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import io
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from camus import names
+from camus.errors import RefusalError
+from camus.output import DATASET_JSON, HIDDEN, is_litter, read_description
+from camus.pixels import LEVELS, STRUCTURES
+
+GENERATOR = "CAMUSImageMaskDatasetGenerator"
+METADATA = "metadata.csv"
+REQUIRED = ("file_name", "mask_file_name", "patient")  # of the columns of metadata.csv
+# Columns that are numbers with decimals in every file, or empty
+DECIMALS = ("age", "ef", "frame_rate", "source_spacing_x", "source_spacing_y",
+            "spacing_x", "spacing_y")  # fmt: skip
+UNKNOWN = "unknown"
+
+STRUCTURE_NAMES = {
+    "lv": "left-ventricle cavity",
+    "myo": "left-ventricle myocardium",
+    "la": "left atrium",
+}
+SOURCE = "CAMUS, https://www.creatis.insa-lyon.fr/Challenge/camus"
+# The terms of the release, in its LICENSE_TERMS.md
+LICENCE = "CC BY-NC-SA 4.0, for non-commercial scientific research only"
+CITATION = (
+    "S. Leclerc, E. Smistad, J. Pedrosa, A. Ostvik, et al. "
+    '"Deep Learning for Segmentation using an Open Large-Scale Dataset in 2D Echocardiography" '
+    "in IEEE Transactions on Medical Imaging, vol. 38, no. 9, pp. 2198-2210, Sept. 2019, "
+    "doi:10.1109/TMI.2019.2900516"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that decide what a master holds."""
+
+    frames: str
+    views: list[str]
+    masks: str
+    structures: list[str]
+    format: str
+    quality: int
+    size: int
+    fit: str
+    mirror: bool
+
+    @property
+    def mask_format(self) -> str:
+        return "png" if self.masks == "index" else self.format
+
+
+class Row(NamedTuple):
+    """A row of metadata.csv: what is known of one pair. None is written as an empty field."""
+
+    file_name: str
+    mask_file_name: str
+    patient: str
+    view: str  # 2CH or 4CH
+    instant: str  # ED, ES or between
+    frame: int | None  # of a half sequence, counted from 1; None for key frames
+    mirrored: int  # 1 for a copy flipped left to right
+    sex: str  # F, M or unknown
+    age: float | None  # years
+    image_quality: str  # Good, Medium, Poor or unknown
+    ef: float | None  # ejection fraction, percent
+    frame_rate: float | None  # frames per second
+    source_width: int  # pixels of the NIfTI
+    source_height: int
+    source_spacing_x: float  # mm per pixel of the NIfTI
+    source_spacing_y: float
+    left: int  # the picture's place in the square, pixels
+    top: int
+    width: int
+    height: int
+    spacing_x: float  # mm per pixel of the square
+    spacing_y: float
+
+
+class Pair(NamedTuple):
+    """An image and its mask as paths within the master, its patient and its row of metadata.csv.
+
+    patient: in the one spelling of names.patient_key, to compare.
+    """
+
+    image: str
+    mask: str
+    patient: str
+    row: dict[str, str]
+
+
+def decimal(number: float) -> str:
+    """A number of six digits that is seen to be no whole number: 54.0, 0.308."""
+    return str(float(f"{number:.6g}"))
+
+
+def write_metadata(folder: Path, rows: Iterable[Row]) -> None:
+    """Write metadata.csv, sorted by file name."""
+    table = []
+    for row in sorted(rows):
+        values = row._asdict()
+        texts = {name: "" if value is None else str(value) for name, value in values.items()}
+        numbers = {name: decimal(values[name]) for name in DECIMALS if texts[name]}
+        table.append({**texts, **numbers})
+    write_table(folder / METADATA, Row._fields, table)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
+    """Write a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_bytes(os.fsencode(text.getvalue()))  # names are the bytes that the disk has
+
+
+def describe(settings: Settings, phantom: bool) -> dict[str, Any]:
+    """What dataset.json says of a master: what made it, the labels, the settings, the licence."""
+    kept = [(name, STRUCTURE_NAMES[name]) for name in settings.structures]
+    levels = LEVELS[settings.masks]
+    labels = [{"label": 0, "name": "background", "gray_level": 0}]
+    if settings.masks == "binary":
+        together = ", ".join(long for _, long in kept)
+        labels.append({"label": 1, "name": together, "gray_level": 255})
+    else:
+        for short, long in kept:
+            label = STRUCTURES[short]
+            labels.append({"label": label, "name": long, "gray_level": levels[label]})
+    return {
+        "made_by": GENERATOR,
+        "source": "phantom echocardiograms, not patients" if phantom else SOURCE,
+        "phantom": phantom,
+        "licence": "none needed: phantoms are synthetic" if phantom else LICENCE,
+        "citation": "none needed: phantoms are synthetic" if phantom else CITATION,
+        "labels": labels,
+        "settings": asdict(settings),
+    }
+
+
+def files_of(master: Path) -> set[str]:
+    """The files that a master has, as its metadata.csv lists them."""
+    return {DATASET_JSON, METADATA, *listed_files(master)}
+
+
+def listed_files(folder: Path) -> set[str]:
+    """The images and masks that metadata.csv in a folder lists, as paths within the folder."""
+    path = folder / METADATA
+    rows = read_table(path) if path.is_file() else []
+    return {row[column] for row in rows for column in REQUIRED[:2]}
+
+
+def find_master(given: Path | None, beside: Path) -> Path:
+    """The folder given, or the first of the default places that has images and masks.
+
+    beside: the folder of the script, where the default places are looked for as well.
+    """
+    defaults = (Path("CAMUS-master"), Path("generator/CAMUS-master"))
+    places = [given] if given else [root / place for root in (Path(), beside) for place in defaults]
+    for folder in places:
+        if (folder / "images").is_dir() and (folder / "masks").is_dir():
+            return folder
+    if given is None:
+        where = f"no {defaults[0]} with images and masks here, in generator/ or beside the script"
+    elif not given.is_dir():
+        where = f"{given} is not a folder"
+    elif (given / "train").is_dir():
+        where = f"{given} is split already: it holds train"
+    elif any(given.glob("patient*/*.nii*")):
+        where = f"{given} holds NIfTI files, not pairs"
+    else:
+        where = f"{given} does not hold the folders images and masks"
+    raise RefusalError(f"{where}: name the master, or make it with generator/{GENERATOR}.py")
+
+
+def read_master(master: Path) -> list[Pair]:
+    """All pairs of a master, sorted. Raises RefusalError unless each file has its partner."""
+    ours = read_description(master).get("made_by") == GENERATOR
+    metadata = (master / METADATA).is_file()
+    if ours and not metadata:
+        raise RefusalError(f"{master} has lost its {METADATA}: run the generator again")
+    if (master / HIDDEN).exists() and not ours:
+        raise RefusalError(f"{master} is not finished: run the generator again")
+    images, masks = (_list(master, folder) for folder in ("images", "masks"))
+    pairs = _read_metadata(master, images, masks) if metadata else _match(master, images, masks)
+    if not pairs:
+        raise RefusalError(f"{master} has no pairs: run the generator first")
+    return sorted(pairs, key=lambda pair: pair.image)
+
+
+def _list(master: Path, folder: str) -> list[str]:
+    """The files of images/ or masks/, as paths within the master."""
+    paths = sorted(path for path in (master / folder).iterdir() if not is_litter(path.name))
+    for path in paths:
+        if not path.is_file():
+            kind = "a broken link" if path.is_symlink() else "not a file"
+            raise RefusalError(f"{path} is {kind}: move it away, or put the file there")
+    if clash := names.same_but_for_case(path.name for path in paths):
+        raise RefusalError(
+            f"{master / folder} holds {clash[0]} and {clash[1]}, which are one file on many disks: "
+            "rename one of the pairs"
+        )
+    return [f"{folder}/{path.name}" for path in paths]
+
+
+def _match(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
+    """The pairs of a master without metadata.csv, by name; a mask may be called NAME_mask, too."""
+    masks_of: dict[str, list[str]] = {}
+    for mask in masks:
+        masks_of.setdefault(_stem(mask), []).append(mask)
+    alone = masks_of.keys() - {_stem(image) for image in images}
+    pairs = []
+    for image in images:
+        partners = masks_of.get(_stem(image), [])
+        if len(partners) != 1:
+            near = [masks_of[name][0] for name in difflib.get_close_matches(_stem(image), alone, 1)]
+            found = f"several masks: {', '.join(partners)}" if partners else "no mask"
+            found += f" (the nearest name is {near[0]})" if near and not partners else ""
+            raise RefusalError(
+                f"{master / image} has {found}: call its mask masks/{Path(image).stem}.png, "
+                "or .jpg; _mask or _gt may follow the name"
+            )
+        pairs.append((image, partners[0]))
+    _check_files(master, masks, [mask for _, mask in pairs], "has no image of its name")
+    _check_files(master, [mask for _, mask in pairs], masks, "belongs to several images")
+    try:
+        patients = names.patients_in([_stem(image) for image, _ in pairs])
+    except ValueError as error:
+        raise RefusalError(
+            f"{master}: the name {error} does not say for certain which patient it shows: begin "
+            f"it with patientNNNN_, or add a {METADATA} with the columns {', '.join(REQUIRED)}"
+        ) from error
+    return [
+        Pair(
+            image,
+            mask,
+            names.patient_key(patient),
+            dict(zip(REQUIRED, (image, mask, patient), strict=True)),
+        )
+        for (image, mask), patient in zip(pairs, patients, strict=True)
+    ]
+
+
+def _stem(file: str) -> str:
+    """The name that an image and its mask have in common."""
+    return re.sub(r"(_mask|_gt|_0000)$", "", Path(file).stem, flags=re.IGNORECASE)
+
+
+def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
+    """The pairs that metadata.csv lists, which must be those that are there."""
+    rows = read_table(master / METADATA)
+    pairs = [
+        Pair(row["file_name"], row["mask_file_name"], names.patient_key(row["patient"]), row)
+        for row in rows
+    ]
+    for files, listed in ((images, [p.image for p in pairs]), (masks, [p.mask for p in pairs])):
+        _check_files(master, files, listed, f"is not in {METADATA}")
+        _check_files(master, listed, files, f"is in {METADATA}, but missing, or listed twice")
+    return pairs
+
+
+def _check_files(master: Path, files: list[str], others: list[str], reason: str) -> None:
+    """Raise RefusalError at the first of the files that is not among the others as often."""
+    for name in sorted((Counter(files) - Counter(others)).elements()):
+        raise RefusalError(f"{master / name} {reason}: fix this and run the command again")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a metadata.csv, also one that a spreadsheet has saved. Raises RefusalError.
+
+    Blanks around values go, paths have slashes, and a column has one type, whatever is missing.
+    """
+    try:
+        text = os.fsdecode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        table = [[cell.strip() for cell in line] for line in lines] or [[]]
+    except csv.Error as error:
+        raise RefusalError(f"{path} is not a CSV file ({error}): save it again") from error
+    header = table[0]
+    problems = [f"has the column {name!r} twice" for name, n in Counter(header).items() if n > 1]
+    problems += [f"has no column {name!r}" for name in REQUIRED if name not in header]
+    if "\0" in text:
+        problems = ["is not in UTF-8"]
+    if problems:
+        raise RefusalError(f"{path} {problems[0]}: fix this, or delete the file")
+    rows = []
+    for number, cells in enumerate(table[1:], 2):
+        if not any(cells):
+            continue
+        row = dict(zip(header, cells, strict=False))
+        if len(cells) != len(header) or not all(row[name] for name in REQUIRED):
+            expected = f"{len(header)} values, and {', '.join(REQUIRED)} among them"
+            raise RefusalError(f"{path}: line {number} must have {expected}")
+        for name in REQUIRED[:2]:
+            row[name] = row[name].replace("\\", "/")
+        rows.append(row)
+    for name in set(header) - set(REQUIRED):
+        _unify(rows, name)
+    return rows
+
+
+def _unify(rows: list[dict[str, str]], name: str) -> None:
+    """Give a column one type: decimals or empty, whole numbers, or words, never empty."""
+    values = [row[name] for row in rows]
+    numbers = [number_in(value) for value in values]
+    gaps = not all(values)
+    numeric = all(n is not None for n, value in zip(numbers, values, strict=True) if value)
+    if name in DECIMALS or (numeric and (gaps or not all(v.isdecimal() for v in values))):
+        for row, number in zip(rows, numbers, strict=True):
+            row[name] = "" if number is None else decimal(number)
+    elif gaps:
+        for row in rows:
+            row[name] = row[name] or UNKNOWN
+
+
+def number_in(text: str) -> float | None:
+    """A number as it is written with ASCII digits and a point, or None: 54, 50.5, -1e-3."""
+    number = r"[+-]?(\d{1,20}(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?"
+    if len(text) > 40 or not re.fullmatch(number, text, re.ASCII | re.IGNORECASE):
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None

@@ -1,0 +1,217 @@
+"""Read one NIfTI file whole and verified, or say in a few words why not.
+
+Facts of the format: NIfTI-1 and NIfTI-2 data format definitions, https://nifti.nimh.nih.gov.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from importlib import import_module
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
+
+from camus.errors import SCARCE, PairError
+
+try:
+    inflate = import_module("isal.isal_zlib")  # the same functions, twice as fast
+except ImportError:
+    inflate = zlib
+
+# In pixels; the longest half sequence of CAMUS has 29 frames of 787 x 649, 15 million.
+LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
+LARGEST_OFFSET = 2**24  # bytes before the data
+LONGEST_SIDE = 8  # times the shorter one; 1.3 in CAMUS
+SPACINGS = (0.01, 10)  # mm per pixel; 0.308 in CAMUS
+CHUNK = 2**16  # bytes of a compressed file that are inflated at a time
+HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+# What the first bytes of a file that is not NIfTI say of it
+OTHER_FILES = {
+    b"\x89PNG": "a PNG picture", b"\xff\xd8": "a JPG picture", b"PK": "a ZIP archive",
+    b"<": "a web page or XML file", b"ObjectType": "a MetaImage file (.mhd)",
+    b"version https://git-lfs": "a git-lfs pointer: fetch the file with git lfs pull",
+    b"/annex/objects": "a git-annex pointer: fetch the file with git annex get",
+    b"BZh": "compressed with bzip2", b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xfd7zXZ": "compressed with xz", b"7z": "a 7z archive",
+}  # fmt: skip
+
+
+class Grid(NamedTuple):
+    """The pixel grid of a file.
+
+    width, height: of a frame, in pixels. spacing: (x, y) size of a pixel, in mm.
+    axes: the directions of the patient in which x and y grow, as nibabel names them: RA, LP, ...;
+    None where the header does not say.
+    """
+
+    width: int
+    height: int
+    frames: int
+    spacing: tuple[float, float]
+    axes: str | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the header says nothing: pixels of 1 x 1 mm and no direction."""
+        return self.spacing == (1, 1) and self.axes is None
+
+
+def read(path: Path) -> tuple[Grid, npt.NDArray[Any]]:
+    """The grid of a file and its scaled values, of shape (frames, height, width).
+
+    A frame is the file's array transposed, never flipped: rows from the top, as SimpleITK reads it.
+    Every byte is inflated, so that gzip's checksum is verified, but no more than the header
+    announces, so that a small file cannot fill the memory.
+
+    Raises PairError: unreadable, damaged, not NIfTI, or a header that the data contradicts or that
+    no echocardiogram has.
+    """
+    try:
+        if not path.is_file():
+            raise PairError("is a broken link" if path.is_symlink() else "is not a file")
+        with path.open("rb") as file:
+            header = _header(_contents(file, Nifti2Header.sizeof_hdr))
+            grid, dtype, offset = _grid(header), _dtype(header), _data_offset(header)
+            shape = (grid.frames, grid.height, grid.width)
+            size = offset + dtype.itemsize * math.prod(shape)
+            data = _contents(file, size + 1)
+        if len(data) != size:
+            where = "ends before" if len(data) < size else "goes on after"
+            raise PairError(f"{where} the data that its header announces")
+        values = np.frombuffer(data, dtype, offset=offset).reshape(shape)
+        return grid, apply_read_scaling(values, *header.get_slope_inter())
+    except (zlib.error, inflate.error) as error:
+        raise PairError(f"corrupt gzip stream ({error})") from error
+    except HeaderDataError as error:
+        raise PairError(f"unusable header ({error})") from error
+    except OSError as error:
+        if error.errno in SCARCE:
+            raise
+        raise PairError(f"cannot be read ({error.strerror})") from error
+
+
+def check_same_grid(mask: Grid, image: Grid) -> None:
+    """Raise PairError unless a mask lies on the grid of its image.
+
+    A mask header that says nothing, as np.eye(4) writes it, is believed to mean the image's grid.
+    """
+    sizes = [f"{g.width} x {g.height} x {g.frames}".removesuffix(" x 1") for g in (mask, image)]
+    if sizes[0] != sizes[1]:
+        raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
+    if mask.is_silent:
+        return
+    if not np.allclose(mask.spacing, image.spacing, rtol=1e-3):
+        spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
+        raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
+    if mask.axes and image.axes and mask.axes != image.axes:
+        raise PairError("lies in another orientation than its image")
+
+
+def _contents(file: BufferedReader, most: int) -> bytes | bytearray:
+    """The first bytes of a file, at most so many; inflated, if its first bytes say it is gzip."""
+    file.seek(0)
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        return file.read(most)
+    data = bytearray()
+    inflater = inflate.decompressobj(wbits=31)
+    while len(data) < most and (chunk := file.read(CHUNK)):
+        while chunk and len(data) < most:
+            if inflater.eof:
+                inflater = inflate.decompressobj(wbits=31)  # gzip files may have several members
+            data += inflater.decompress(chunk, most - len(data))
+            chunk = inflater.unused_data if inflater.eof else b""
+    if len(data) < most and not inflater.eof:
+        raise PairError("gzip stream is cut short")
+    return data
+
+
+def _header(block: bytes | bytearray) -> Nifti1Header:
+    for kind in HEADERS:
+        for endianness in ("<", ">"):
+            size = struct.pack(endianness + "i", kind.sizeof_hdr)
+            if block[:4] == size and len(block) >= kind.sizeof_hdr:
+                header = kind(bytes(block[: kind.sizeof_hdr]), endianness, check=False)
+                if header["magic"].item() == kind.single_magic:
+                    return header
+                raise PairError("is not a single .nii file (its header lacks the magic n+1 or n+2)")
+    start = bytes(block[:40]).lstrip()
+    found = [what for first, what in OTHER_FILES.items() if start.startswith(first)]
+    raise PairError(f"is not a NIfTI file but {found[0] if found else 'something else'}"
+                    if block else "is empty")  # fmt: skip
+
+
+def _grid(header: Nifti1Header) -> Grid:
+    dim = [int(n) for n in header["dim"]]
+    if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1:
+        raise PairError(f"impossible dimensions in the header {dim}")
+    width, height, *more = (dim[1 : dim[0] + 1] + [1])[:7]
+    if dim[0] < 2 or math.prod(more) != max(more[:2]):  # time is the fourth axis, or the third
+        shape = " x ".join(map(str, dim[1 : dim[0] + 1]))
+        raise PairError(f"has the dimensions {shape}, not width x height or width x height x time")
+    frames = max(more[:2])
+    if width * height > LARGEST_FRAME or width * height * frames > LARGEST_SEQUENCE:
+        pixels = width * height * frames
+        raise PairError(f"header claims {pixels} pixels, more than any echocardiogram")
+    unit = MILLIMETRES.get(_spatial_unit(header), 1.0)
+    spacing = [abs(float(size)) * unit for size in header["pixdim"][1:3]]
+    if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in spacing):
+        raise PairError(
+            f"impossible pixel spacing in the header: {spacing[0]:g} x {spacing[1]:g} mm"
+        )
+    sides = width * spacing[0], height * spacing[1]
+    if max(sides) > LONGEST_SIDE * min(sides):
+        raise PairError(f"has frames of {width} x {height} pixels: time must be the last axis")
+    return Grid(width, height, frames, (spacing[0], spacing[1]), _axes(header))
+
+
+def _spatial_unit(header: Nifti1Header) -> str:
+    try:
+        return str(header.get_xyzt_units()[0])
+    except KeyError as error:
+        raise PairError("unknown unit of length in the header") from error
+
+
+def _axes(header: Nifti1Header) -> str | None:
+    """The directions of x and y, but for those that libraries write when they know nothing."""
+    if not (header["qform_code"] or header["sform_code"]):
+        return None
+    header = header.copy()
+    header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])  # nibabel refuses negative sizes here
+    try:
+        affine = header.get_best_affine()[:3, :3]
+    except (HeaderDataError, ValueError):
+        return None
+    if any(np.array_equal(affine, np.diag(default)) for default in ([1, 1, 1], [-1, -1, 1])):
+        return None  # the defaults of NumPy users, and of SimpleITK
+    largest = np.abs(affine[:, :2]).argmax(axis=0)  # not aff2axcodes, which needs OpenBLAS
+    return "".join(("LPI", "RAS")[int(affine[n, axis] > 0)][n] for axis, n in enumerate(largest))
+
+
+def _dtype(header: Nifti1Header) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = header.get_data_dtype()
+    except KeyError as error:
+        raise PairError("unknown data type in the header") from error
+    if dtype.kind not in "iuf":
+        raise PairError(f"stores {'colours' if dtype.kind == 'V' else dtype}, not gray values")
+    if header["bitpix"].item() != dtype.itemsize * 8:
+        raise PairError(f"header gives {header['bitpix'].item()} bits to a {dtype} pixel")
+    return dtype
+
+
+def _data_offset(header: Nifti1Header) -> int:
+    """Where the data starts, in bytes; 0 in the header means right after it."""
+    offset = float(header["vox_offset"]) or header.single_vox_offset
+    if not header.single_vox_offset <= offset <= LARGEST_OFFSET or offset != int(offset):
+        raise PairError(f"impossible data offset in the header ({offset:g})")
+    return int(offset)

@@ -1,0 +1,206 @@
+"""Contact sheets and bar charts, made from arrays and strings. Pure functions.
+
+Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from camus.pixels import Picture
+
+Colour = tuple[int, int, int]
+Place = tuple[int, int]  # x, y: pixels from the left and from the top
+Legend = Sequence[tuple[str, Colour]]
+
+COLUMNS, THUMBNAIL, GAP = 6, 152, 10  # 982 pixels wide: GitHub shows a README at 830
+PANEL_WIDTH, PANEL_HEIGHT, MARGIN = 508, 340, 16
+TEXT_SCALE, TITLE_SCALE, LINE = 0.5, 0.6, 20  # LINE: height of a line of text in pixels
+CAPTION_LINES = 3  # a caption that needs more is shortened in the middle
+TEXT, GRAY, LIGHT_GRAY = (40, 40, 40), (120, 120, 120), (225, 225, 225)
+# Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
+YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
+BLUE, ORANGE, GREEN = (178, 114, 0), (0, 159, 230), (115, 158, 0)
+STRUCTURE_COLOURS = {1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
+
+
+class Chart(NamedTuple):
+    """Groups of bars. values: (series, groups); full: (series,), the values that fill the chart.
+
+    A value that is not a number has no bar.
+    """
+
+    title: str
+    series: Legend
+    groups: Sequence[str]  # written under the bars; may have several lines
+    values: npt.NDArray[Any]
+    full: npt.NDArray[Any]
+    number: str  # how a value is written above its bar: "{:.0f}"
+
+
+def _readable(text: str) -> str:
+    """The text with "?" for what OpenCV cannot draw: it crashes on names that are not Unicode.
+
+    OpenCV 4 draws ASCII only.
+    """
+    if int(cv2.__version__.split(".")[0]) < 5:
+        text = text.replace("·", "-").encode("ascii", "replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def text_width(text: str, scale: float = TEXT_SCALE) -> int:
+    """The width of a line of text in pixels."""
+    return int(cv2.getTextSize(_readable(text), cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0])
+
+
+def write_text(
+    canvas: Picture, text: str, place: Place, scale: float = TEXT_SCALE, centred: bool = False
+) -> None:
+    """Write lines of text. place: the left end, or the middle, of the first base line."""
+    for number, line in enumerate(text.split("\n")):
+        left = place[0] - (text_width(line, scale) // 2 if centred else 0)
+        start, font = (left, place[1] + number * LINE), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(canvas, _readable(line), start, font, scale, TEXT, 1, cv2.LINE_AA)
+
+
+def wrap(caption: str, width: int = THUMBNAIL) -> str:
+    r"""Break a caption into at most CAPTION_LINES lines of at most `width` pixels.
+
+    Lines break after blanks, underscores and hyphens, or anywhere in a word that is too long.
+    mirrored_patient0001_2CH_ED.jpg: mirrored_\npatient0001_2CH_ED.jpg
+    """
+    lines: list[str] = []
+    for given in caption.split("\n"):
+        lines.append("")
+        for word in re.findall(r"[^ _-]*[ _-]*", given):
+            for piece in [word] if text_width(word) <= width else word:
+                if text_width((lines[-1] + piece).rstrip()) > width:
+                    lines.append("")
+                lines[-1] += piece
+    if len(lines) > CAPTION_LINES:
+        end = caption
+        while text_width(f"...{end}") > width:
+            end = end[1:]
+        lines = [*lines[: CAPTION_LINES - 1], f"...{end}"]
+    return "\n".join(line.strip(" ·") for line in lines)
+
+
+def thumbnail(picture: npt.NDArray[Any]) -> Picture:
+    """A picture as 8-bit colour, its longer side THUMBNAIL pixels.
+
+    picture: (height, width) or (height, width, channels), blue first. Other types than uint8 are
+    scaled so that their maximum is white; a fourth channel is left out.
+    """
+    if picture.dtype != np.uint8:
+        values = np.nan_to_num(picture.astype(np.float64)).clip(0)
+        picture = (values * (255 / max(values.max(), 1e-9))).astype(np.uint8)
+    scale = THUMBNAIL / max(picture.shape[:2])
+    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+    small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.dstack([small] * 3) if small.ndim == 2 else small[:, :, :3]
+
+
+def placeholder(text: str) -> Picture:
+    """A gray tile with a text, in place of a thumbnail."""
+    canvas = np.full((THUMBNAIL, THUMBNAIL, 3), LIGHT_GRAY, np.uint8)
+    write_text(canvas, text, (THUMBNAIL // 2, THUMBNAIL // 2 + 5), centred=True)
+    return canvas
+
+
+def draw_outlines(tile: Picture, labels: Picture) -> None:
+    """Draw the outline of each structure onto the thumbnail of its image.
+
+    labels: (height, width) of the image, values 0..3. A border that two structures share is drawn
+    once, in the colour of the lower label.
+    """
+    height, width = tile.shape[:2]
+    drawn = np.zeros((height, width), np.uint8)
+    for label, colour in STRUCTURE_COLOURS.items():
+        region = cv2.resize(cv2.inRange(labels, label, label), (4 * width, 4 * height))
+        region = cv2.inRange(region, 128, 255)
+        outlines, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        fixed = [np.asarray(outline * 4 - 6, np.int32) for outline in outlines]  # 16ths of a pixel
+        line = np.zeros((height, width), np.uint8)
+        cv2.polylines(line, fixed, True, 255, 1, cv2.LINE_AA, 4)
+        line[drawn > 0] = 0
+        drawn = np.maximum(drawn, cv2.dilate(line, np.ones((3, 3))))
+        weight = line[:, :, None] / 255
+        tile[:] = np.rint(tile * (1 - weight) + weight * np.array(colour))
+
+
+def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend: Legend) -> Picture:
+    """A title and a legend, and below them tiles with their captions, COLUMNS in a row."""
+    wrapped = [wrap(caption) for caption in captions]
+    lines = 1 + max((caption.count("\n") for caption in wrapped), default=0)
+    cell = THUMBNAIL + LINE * lines + 2 * GAP
+    width = GAP + COLUMNS * (THUMBNAIL + GAP)
+    canvas = np.full((-(-len(tiles) // COLUMNS) * cell, width, 3), 255, np.uint8)
+    for index, (tile, caption) in enumerate(zip(tiles, wrapped, strict=True)):
+        top, left = index // COLUMNS * cell, GAP + index % COLUMNS * (THUMBNAIL + GAP)
+        height, width = tile.shape[:2]
+        y, x = top + (THUMBNAIL - height) // 2, left + (THUMBNAIL - width) // 2
+        canvas[y : y + height, x : x + width] = tile
+        place = (left + THUMBNAIL // 2, top + THUMBNAIL + LINE - 2)
+        write_text(canvas, caption, place, centred=True)
+    return np.vstack([_heading(title, legend, canvas.shape[1], GAP), canvas])
+
+
+def _heading(title: str, legend: Legend, width: int, margin: int) -> Picture:
+    """A strip with a title and, below it, coloured squares with their names."""
+    canvas = np.full((40 + LINE * 2 * len(legend), width, 3), 255, np.uint8)
+    write_text(canvas, title, (margin, 26), TITLE_SCALE)
+    x, y = margin, 26 + (LINE + 8 if legend else 0)
+    for name, colour in legend:
+        length = 20 + text_width(name)
+        if x > margin and x + length > width - margin:
+            x, y = margin, y + LINE
+        cv2.rectangle(canvas, (x, y - 12), (x + 12, y), colour, -1)
+        cv2.rectangle(canvas, (x, y - 12), (x + 12, y), GRAY, 1)
+        write_text(canvas, name, (x + 20, y))
+        x += length + 24
+    return canvas[: y + 14]
+
+
+def charts(title: str, panels: Sequence[Chart], columns: int = 2) -> Picture:
+    """Bar charts side by side under a title."""
+    blank = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
+    drawn = [_chart(panel) for panel in panels] + [blank] * (-len(panels) % columns)
+    rows = [np.hstack(drawn[i : i + columns]) for i in range(0, len(drawn), columns)]
+    return np.vstack([_heading(title, [], columns * PANEL_WIDTH, MARGIN), *rows])
+
+
+def _chart(chart: Chart) -> Picture:
+    """One chart: title, legend, bars with their numbers, axis, names of the groups."""
+    canvas = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
+    heading = _heading(chart.title, chart.series, PANEL_WIDTH, MARGIN)
+    canvas[: len(heading)] = heading
+    top, bottom = len(heading) + LINE, PANEL_HEIGHT - 3 * LINE
+    slot = (PANEL_WIDTH - 2 * MARGIN) / len(chart.groups)
+    bar = int(min(56, 0.88 * slot / len(chart.series)))
+    for group, name in enumerate(chart.groups):
+        middle = int(MARGIN + (group + 0.5) * slot)
+        for series, (_, colour) in enumerate(chart.series):
+            value = chart.values[series][group]
+            if np.isnan(value):
+                continue
+            left = middle + int((series - len(chart.series) / 2) * bar)
+            y = bottom - round((bottom - top) * value / max(1, chart.full[series]))
+            canvas[y:bottom, left + 2 : left + bar - 1] = colour
+            place = (left + bar // 2, y - 6)
+            write_text(canvas, chart.number.format(value), place, centred=True)
+        write_text(canvas, name, (middle, bottom + LINE), centred=True)
+    cv2.line(canvas, (MARGIN, bottom), (PANEL_WIDTH - MARGIN, bottom), GRAY, 1)
+    return canvas
+
+
+def png(canvas: Picture) -> bytes:
+    """The bytes of a PNG file, with one channel if the canvas has no colour."""
+    if (canvas == canvas[:, :, :1]).all():
+        canvas = canvas[:, :, 0]
+    return cv2.imencode(".png", canvas, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()

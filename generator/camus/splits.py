@@ -1,0 +1,80 @@
+"""Which patient goes to train, valid or test. Pure functions; a row is a row of metadata.csv."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+Rows = Sequence[Mapping[str, str]]
+
+SUBSETS = ("train", "valid", "test")
+# Bands of the ejection fraction, percent, of Leclerc et al. 2019: at risk, between, healthy
+EF_BANDS = ("45 % or less", "45 to 55 %", "55 % or more")
+QUALITIES = ("Good", "Medium", "Poor")
+UNKNOWN = "unknown"
+
+
+def shuffled(keys: Iterable[str], seed: int) -> list[str]:
+    """Sorted, then shuffled. random() gives the same numbers on every platform and version."""
+    generator = random.Random(seed)
+    return sorted(sorted(set(keys)), key=lambda _: generator.random())
+
+
+def subset_sizes(total: int, ratios: Sequence[Fraction]) -> list[int]:
+    """How many of a total go to each subset: rounded by largest remainders.
+
+    A subset with a ratio above 0 gets at least one, as long as there are enough.
+    500 at 0.7, 0.2, 0.1: [350, 100, 50].
+    """
+    sizes = [int(total * ratio) for ratio in ratios]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: (sizes[i] - total * ratios[i], sizes[i]))
+    for i in by_remainder[: total - sum(sizes)]:
+        sizes[i] += 1
+    for i, ratio in enumerate(ratios):
+        if ratio and not sizes[i] and max(sizes) > 1:
+            sizes[sizes.index(max(sizes))] -= 1
+            sizes[i] = 1
+    return sizes
+
+
+def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
+    """Deal keys out evenly: each goes to the subset that is furthest behind its share.
+
+    So every run of neighbours holds each subset's share of it, within two.
+    """
+    dealt = [0] * len(sizes)
+    subset_of = {}
+    for number, key in enumerate(keys, 1):
+        behind = [size * number - len(keys) * n for size, n in zip(sizes, dealt, strict=True)]
+        furthest = behind.index(max(behind))
+        dealt[furthest] += 1
+        subset_of[key] = SUBSETS[furthest]
+    return subset_of
+
+
+def ef_band(rows: Rows) -> str:
+    """The band of a patient's ejection fraction, which is the same in all rows."""
+    for row in rows:
+        ef = float(row.get("ef") or "nan")
+        if not math.isnan(ef):
+            return EF_BANDS[(ef > 45) + (ef >= 55)]
+    return UNKNOWN
+
+
+def worse_quality(rows: Rows) -> str:
+    """The worst image quality among a patient's views."""
+    found = {row.get("image_quality") for row in rows}
+    return next((quality for quality in reversed(QUALITIES) if quality in found), UNKNOWN)
+
+
+def stratum(rows: Rows) -> tuple[str, str]:
+    """What --stratify balances: a patient's band of the ejection fraction, the worse quality."""
+    return ef_band(rows), worse_quality(rows)
+
+
+def stratum_order(stratum: tuple[str, str]) -> tuple[int, int]:
+    """Sort key: from low to high ejection fraction, from good to poor quality."""
+    band, quality = stratum
+    return (*EF_BANDS, UNKNOWN).index(band), (*QUALITIES, UNKNOWN).index(quality)
