@@ -112,7 +112,7 @@ def write_subsets(
     for subset, pairs in subsets.items():
         if pairs:  # without rows, Hugging Face's loader looks for pictures that are not there
             rows = [pair.row for pair in pairs]
-            master.write_table(new / subset / METADATA, list(rows[0]), rows)
+            master.write_table(new / subset / METADATA, rows)
 
 
 def describe(
@@ -275,42 +275,27 @@ def ratio(text: str) -> Fraction:
 def arguments() -> cli.Parser:
     """The command line."""
     parser = cli.Parser(__doc__, "CAMUS-master CAMUS_public-ImageMask-Dataset --stratify")
-    parser.add_argument(
-        "master", metavar="MASTER", nargs="?", type=Path,
-        help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)",
-    )  # fmt: skip
-    parser.add_argument(
-        "dataset", metavar="DATASET", nargs="?", type=Path, help="folder to write",
-        default=Path("CAMUS_public-ImageMask-Dataset"),
-    )  # fmt: skip
-    parser.add_argument(
-        "--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
-        help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seed", metavar="N", type=cli.whole_number(0, 2**32 - 1),
-        help="random seed for the shuffle (default: 0)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--by", choices=("patient", "pair"), default="patient",
-        help="what stays together: all pairs of a patient, or a pair and its mirrored copy",
-    )  # fmt: skip
-    parser.add_argument(
-        "--official", metavar="DIR", type=Path,
-        help="split as the CAMUS authors did; DIR is the folder of their subgroup_*.txt",
-    )  # fmt: skip
-    parser.add_argument(
-        "--stratify", action="store_true",
-        help="balance ejection fraction and image quality over the subsets",
-    )  # fmt: skip
-    parser.add_argument(
-        "--link", action="store_true",
-        help="hard links instead of copies where the disk allows: editing one changes the other",
-    )  # fmt: skip
-    parser.add_argument("--zip", action="store_true", help="also write DATASET.zip")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an earlier dataset, and its ZIP"
-    )
+    add, number = parser.add_argument, cli.whole_number
+    # fmt: off
+    add("master", metavar="MASTER", nargs="?", type=Path,
+        help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)")
+    add("dataset", metavar="DATASET", nargs="?", type=Path, help="folder to write",
+        default=Path("CAMUS_public-ImageMask-Dataset"))
+    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
+        help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
+    add("--seed", metavar="N", type=number(0, 2**32 - 1),
+        help="random seed for the shuffle (default: 0)")
+    add("--by", choices=("patient", "pair"), default="patient",
+        help="what stays together: all pairs of a patient, or a pair and its mirrored copy")
+    add("--official", metavar="DIR", type=Path,
+        help="split as the CAMUS authors did; DIR is the folder of their subgroup_*.txt")
+    add("--stratify", action="store_true",
+        help="balance ejection fraction and image quality over the subsets")
+    add("--link", action="store_true",
+        help="hard links instead of copies where the disk allows: editing one changes the other")
+    add("--zip", action="store_true", help="also write DATASET.zip")
+    add("--overwrite", action="store_true", help="replace an earlier dataset, and its ZIP")
+    # fmt: on
     return parser
 
 

@@ -13,7 +13,6 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import cli, database, master, nifti, output, pixels
 from camus.database import Found, Info, Source
 from camus.errors import PairError, RefusalError, blame
-from camus.master import Row, Settings
+from camus.master import UNKNOWN, Row
 from camus.nifti import Grid
 from camus.pixels import LEVELS, STRUCTURES, Box, Picture
 
 VIEWS = ("2CH", "4CH")
-PATIENTS = 500  # of the whole release, each with two views, each with ED, ES, a half sequence
+PATIENTS = 500  # of the whole release, each with two views, each with ED, ES and a half sequence
 BAD_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # names that a disk cannot hold
 
 
@@ -39,7 +38,7 @@ class Outcome(NamedTuple):
     odd: Sequence[str] = ()  # values of its Info file that were left out
 
 
-def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
+def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
     """Make the pairs of a source, all of them or none."""
     try:
         info = database.read_info(source)
@@ -50,20 +49,20 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
             mask_grid, label_maps = read_frames(source.mask, pixels.to_labels)
             nifti.check_same_grid(mask_grid, grid)
         extent = grid.width * grid.spacing[0], grid.height * grid.spacing[1]
-        box = pixels.place(*extent, settings.size, settings.fit)
+        box = pixels.place(*extent, args.size, args.fit)
         rows, files = [], {}
         for number, (image, labels) in enumerate(zip(images, label_maps, strict=True), 1):
             image = pixels.resize_image(image, box.width, box.height)
             labels = pixels.resize_labels(labels, box.width, box.height)
-            mask = pixels.paint(labels, settings.masks, settings.structures)
-            image, mask = (pixels.on_square(p, box, settings.size) for p in (image, mask))
-            for mirrored in (False, True)[: 1 + settings.mirror]:
+            mask = pixels.paint(labels, args.masks, args.structures)
+            image, mask = (pixels.on_square(p, box, args.size) for p in (image, mask))
+            for mirrored in (False, True)[: 1 + args.mirror]:
                 if mirrored:
                     image, mask = pixels.flip(image), pixels.flip(mask)
-                row = metadata_row(settings, source, info, grid, box, number, mirrored)
-                files[row.file_name] = pixels.encode(image, settings.format, settings.quality)
-                files[row.mask_file_name] = pixels.encode_mask(
-                    mask, settings.masks, settings.mask_format, settings.quality
+                row = metadata_row(args, source, info, grid, box, number, mirrored)
+                files[row["file_name"]] = pixels.encode(image, args.format, args.quality)
+                files[row["mask_file_name"]] = pixels.encode_mask(
+                    mask, args.masks, args.mask_format, args.quality
                 )
                 rows.append(row)
         write_files(folder, files)
@@ -79,49 +78,38 @@ def read_frames(path: Path, to_8_bits: Callable[[Any], Picture]) -> tuple[Grid, 
 
 
 def metadata_row(
-    settings: Settings,
-    source: Source,
-    info: Info,
-    grid: Grid,
-    box: Box,
-    number: int,
+    args: argparse.Namespace, source: Source, info: Info, grid: Grid, box: Box, number: int,
     mirrored: bool,
-) -> Row:
-    """What metadata.csv says of a pair; number: of the frame in its file, counted from 1.
+) -> Row:  # fmt: skip
+    """What metadata.csv says of a pair. None is written as an empty field.
 
-    box: the place of the picture that is not mirrored.
+    number: of the frame in its file, counted from 1. box: of the picture that is not mirrored.
     """
     name, instant, frame = source.name, source.instant, None
     if instant == "half_sequence":
         frame = number
         name += f"_frame{number:0{max(2, len(str(grid.frames)))}}"
-        found = [instant for instant, at in info.instants.items() if at == number]
-        instant = found[0] if found else "between"
-        if not info.instants:
-            instant = master.UNKNOWN
+        between = "between" if info.instants else UNKNOWN
+        instant = next((key for key, at in info.instants.items() if at == number), between)
     if mirrored:
-        name, box = f"mirrored_{name}", box._replace(left=settings.size - box.left - box.width)
-    return Row(
-        file_name=f"images/{name}.{settings.format}",
-        mask_file_name=f"masks/{name}.{settings.mask_format}",
-        patient=source.patient,
-        view=source.view,
-        instant=instant,
-        frame=frame,
-        mirrored=int(mirrored),
-        sex=info.sex,
-        age=info.age,
-        image_quality=info.image_quality,
-        ef=info.ef,
-        frame_rate=info.frame_rate,
-        source_width=grid.width,
-        source_height=grid.height,
-        source_spacing_x=grid.spacing[0],
-        source_spacing_y=grid.spacing[1],
-        **box._asdict(),
-        spacing_x=grid.spacing[0] * grid.width / box.width,
-        spacing_y=grid.spacing[1] * grid.height / box.height,
-    )
+        name, box = f"mirrored_{name}", box._replace(left=args.size - box.left - box.width)
+    return {
+        "file_name": f"images/{name}.{args.format}",
+        "mask_file_name": f"masks/{name}.{args.mask_format}",
+        "patient": source.patient,
+        "view": source.view,
+        "instant": instant,  # ED, ES or between
+        "frame": frame,  # of a half sequence, counted from 1; None for key frames
+        "mirrored": int(mirrored),
+        **info.facts,  # sex, age, image_quality, ef, frame_rate
+        "source_width": grid.width,
+        "source_height": grid.height,
+        "source_spacing_x": grid.spacing[0],  # mm per pixel of the NIfTI
+        "source_spacing_y": grid.spacing[1],
+        **box._asdict(),  # left, top, width, height: the picture's place in the square, pixels
+        "spacing_x": grid.spacing[0] * grid.width / box.width,  # mm per pixel of the square
+        "spacing_y": grid.spacing[1] * grid.height / box.height,
+    }
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -144,7 +132,7 @@ def generate(args: argparse.Namespace) -> int:
     chosen = [name for group in args.structures or [STRUCTURES] for name in group]
     args.structures = [name for name in STRUCTURES if name in chosen]
     args.views = [view for view in VIEWS if view in args.views]
-    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    args.mask_format = "png" if args.masks == "index" else args.format
     folder = database.find_database(args.database, Path(__file__).resolve().parents[1])
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} is in the database: name another folder")
@@ -156,21 +144,21 @@ def generate(args: argparse.Namespace) -> int:
     with output.new_folder(args.master, master.GENERATOR, args.overwrite, master.files_of) as new:
         for name in ("images", "masks"):
             (new / name).mkdir()
-        work = partial(convert, settings, new)
+        work = partial(convert, args, new)
         outcomes = cli.side_by_side(work, found.sources, args.jobs, "source")
         rows = [row for outcome in outcomes for row in outcome.rows]
         if rows:  # else the target stays as it was
             master.write_metadata(new, rows)
-            output.write_description(new, master.describe(settings, phantom))
+            output.write_description(new, master.describe(args, phantom))
     named = zip(found.sources, outcomes, strict=True)
     failed = {source.name: outcome.reason for source, outcome in named if outcome.reason}
-    report_problems({**found.problems, **failed}, outcomes)
+    problems = {**found.problems, **failed}
+    report_problems(problems, outcomes)
     written = cli.count(len(rows), "pair") + (" written" if rows else ", so nothing was written")
-    failures = len(found.problems) + len(failed)
     seconds = time.perf_counter() - started
-    cli.say(f"{args.master}: {written}, {failures} failed, {seconds:.1f} s")
-    report_completeness(found, settings, phantom)
-    return 1 if failures else 0
+    cli.say(f"{args.master}: {written}, {len(problems)} failed, {seconds:.1f} s")
+    report_completeness(found, args, phantom)
+    return 1 if problems else 0
 
 
 def report_problems(problems: dict[str, str], outcomes: Sequence[Outcome]) -> None:
@@ -185,22 +173,20 @@ def report_problems(problems: dict[str, str], outcomes: Sequence[Outcome]) -> No
         cli.warn(f"{values} left empty, as they are not plausible; the first: {odd[0]}")
 
 
-def report_completeness(found: Found, settings: Settings, phantom: bool) -> None:
-    """Say what a whole database would hold, and what was not asked for."""
-    key = settings.frames == "key"
-    thing, per_view = ("pair", 2) if key else ("half sequence", 1)
-    expected = found.patients * len(settings.views) * per_view
-    complete = len(found.sources) == expected and (found.patients == PATIENTS or phantom)
-    if not complete:
-        whole = cli.count(PATIENTS * len(settings.views) * per_view, thing)
-        release = "" if phantom else f"; the whole release has {PATIENTS} patients and {whole}"
-        cli.say(
-            f"{cli.count(found.patients, 'patient')} with {len(found.sources):,} of "
-            f"{cli.count(expected, thing)}{release}"
-        )
-    if key and found.half_sequences:
-        number = cli.count(found.half_sequences, "half sequence")
-        cli.say(f"{number} not asked for: use --frames sequence to convert them instead")
+def report_completeness(found: Found, args: argparse.Namespace, phantom: bool) -> None:
+    """Say how much of a whole database there is, and what was not asked for."""
+    thing, per_patient = "half sequence", len(args.views)
+    if args.frames == "key":
+        thing, per_patient = "pair", 2 * len(args.views)
+        if found.half_sequences:
+            number = cli.count(found.half_sequences, "half sequence")
+            cli.say(f"{number} not asked for: use --frames sequence to convert them instead")
+    expected = found.patients * per_patient
+    release = f"; the whole release has {PATIENTS} patients and {PATIENTS * per_patient:,} {thing}s"
+    if len(found.sources) < expected or (found.patients < PATIENTS and not phantom):
+        patients, sources = cli.count(found.patients, "patient"), f"{len(found.sources):,}"
+        whole = "" if phantom else release
+        cli.say(f"{patients} with {sources} of {cli.count(expected, thing)}{whole}")
 
 
 def structure_names(text: str) -> list[str]:
@@ -219,55 +205,32 @@ def structure_names(text: str) -> list[str]:
 def arguments() -> cli.Parser:
     """The command line."""
     parser = cli.Parser(__doc__, "CAMUS_public/database_nifti CAMUS-master --structures lv myo")
-    parser.add_argument(
-        "database", metavar="DATABASE", nargs="?", type=Path,
+    add, number = parser.add_argument, cli.whole_number
+    # fmt: off
+    add("database", metavar="DATABASE", nargs="?", type=Path,
         help="folder of the patient folders, or the folder that contains database_nifti "
-        "(default: ./CAMUS_public/database_nifti, else ./database_nifti)",
-    )  # fmt: skip
-    parser.add_argument(
-        "master", metavar="MASTER", nargs="?", type=Path, default=Path("CAMUS-master"),
-        help="folder to write",
-    )  # fmt: skip
-    parser.add_argument(
-        "--frames", choices=("key", "sequence"), default="key",
-        help="the ED and ES frames, or every frame of the half sequences from ED to ES",
-    )  # fmt: skip
-    parser.add_argument(
-        "--views", nargs="+", type=str.upper, choices=VIEWS, default=list(VIEWS),
-        help="keep these views",
-    )  # fmt: skip
-    parser.add_argument(
-        "--masks", choices=tuple(LEVELS), default="gray",
-        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG",
-    )  # fmt: skip
-    parser.add_argument(
-        "--structures", metavar="NAME", nargs="+", type=structure_names,
-        help="keep these of lv, myo, la (or 1, 2, 3); the rest becomes background (default: all)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--format", choices=("jpg", "png"), default="jpg", help="file format of images and masks"
-    )
-    parser.add_argument(
-        "--quality", metavar="N", type=cli.whole_number(1, 100), default=95,
-        help="JPG quality, 1 to 100",
-    )  # fmt: skip
-    parser.add_argument(
-        "--size", metavar="N", type=cli.whole_number(16, 8192), default=512,
-        help="side of the square in pixels",
-    )  # fmt: skip
-    parser.add_argument(
-        "--fit", choices=("pad", "stretch"), default="pad",
-        help="keep proportions on a black square, or fill the square",
-    )  # fmt: skip
-    parser.add_argument(
-        "--mirror", action="store_true",
-        help="also write each pair flipped left to right, as mirrored_NAME",
-    )  # fmt: skip
-    parser.add_argument(
-        "--jobs", metavar="N", type=cli.whole_number(1, 256), default=cli.cores(),
-        help="pairs to convert at the same time; all cores if not given",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier master")
+             "(default: ./CAMUS_public/database_nifti, else ./database_nifti)")
+    add("master", metavar="MASTER", nargs="?", type=Path, default=Path("CAMUS-master"),
+        help="folder to write")
+    add("--frames", choices=("key", "sequence"), default="key",
+        help="the ED and ES frames, or every frame of the half sequences from ED to ES")
+    add("--views", nargs="+", type=str.upper, choices=VIEWS, default=list(VIEWS),
+        help="keep these views")
+    add("--masks", choices=tuple(LEVELS), default="gray",
+        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG")
+    add("--structures", metavar="NAME", nargs="+", type=structure_names,
+        help="keep these of lv, myo, la (or 1, 2, 3); the rest becomes background (default: all)")
+    add("--format", choices=("jpg", "png"), default="jpg", help="file format of images and masks")
+    add("--quality", metavar="N", type=number(1, 100), default=95, help="JPG quality, 1 to 100")
+    add("--size", metavar="N", type=number(16, 8192), default=512, help="side in pixels")
+    add("--fit", choices=("pad", "stretch"), default="pad",
+        help="keep proportions on a black square, or fill the square")
+    add("--mirror", action="store_true",
+        help="also write each pair flipped left to right, as mirrored_NAME")
+    add("--jobs", metavar="N", type=number(1, 256), default=cli.cores(),
+        help="pairs to convert at the same time; all cores if not given")
+    add("--overwrite", action="store_true", help="replace an earlier master")
+    # fmt: on
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from camus import pictures, previews
 from camus.errors import RefusalError
-from camus.master import Pair, Settings, describe
+from camus.master import SETTINGS, Pair, describe
 from camus.pictures import BLUE, GAP, GREEN, LINE, ORANGE, SKY, THUMBNAIL, YELLOW, Colour
 from camus.pixels import LEVELS, Picture
 
@@ -25,7 +26,8 @@ IMAGE = np.full_like(LABELS, 90)
 
 
 def description(masks: str, structures: Sequence[str] = ALL, phantom: bool = False) -> Any:
-    settings = Settings("key", ["2CH"], masks, list(structures), "png", 95, 304, "pad", False)
+    settings = argparse.Namespace(**{**dict.fromkeys(SETTINGS), "masks": masks})
+    settings.structures = structures
     return describe(settings, phantom)
 
 

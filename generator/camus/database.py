@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from camus.errors import PairError, RefusalError
 from camus.master import UNKNOWN, number_in
@@ -24,6 +24,7 @@ INFO_BYTES = 2**16  # of an Info file; those of the release have about 100
 # Plausible values of the Info files: percent, years, frames per second
 RANGES = {"EF": (1, 99), "Age": (0, 120), "FrameRate": (1, 1000)}
 WORDS = {"Sex": ("F", "M"), "ImageQuality": QUALITIES}
+FRAMES = ("ED", "ES", "NbFrame")  # frames of the half sequence, counted from 1
 
 
 class Source(NamedTuple):
@@ -47,13 +48,9 @@ class Found(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What an Info file tells; odd: values that are not what they should be, and are left out."""
+    """What an Info file says. Values that cannot be are left out of it, and listed as odd."""
 
-    sex: str
-    age: float | None
-    image_quality: str
-    ef: float | None
-    frame_rate: float | None
+    facts: dict[str, Any]  # the columns of metadata.csv: words, and numbers or None
     instants: dict[str, int]  # the frame of ED and of ES, counted from 1
     frames: int | None
     odd: list[str]
@@ -197,43 +194,47 @@ def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
 
 
 def read_info(source: Source) -> Info:
-    """What Info_2CH.cfg or Info_4CH.cfg beside a source tells. Nothing, if there is none."""
+    """What Info_2CH.cfg or Info_4CH.cfg beside a source says; nothing, if there is none."""
     path = source.image.with_name(f"Info_{source.view}.cfg")
-    text = b""
-    if path.exists():
-        if not path.is_file():
-            raise PairError(f"{path.name}: is not a file")
-        try:
-            with path.open("rb") as file:
-                text = file.read(INFO_BYTES)
-        except OSError as error:
-            raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
-    lines = [line.partition(":") for line in text.decode("utf-8-sig", "replace").splitlines()]
-    values = {key.strip(): value.strip() for key, _, value in lines}
-    values.setdefault("EF", values.pop("LVef", ""))  # as the older release calls it
-    words, numbers, whole, odd = {}, {}, {}, []
-    for key, allowed in WORDS.items():
-        words[key] = next((w for w in allowed if w == values.get(key, "").capitalize()), UNKNOWN)
-        odd += [key] * (words[key] == UNKNOWN and bool(values.get(key)))
-    for key, (lowest, highest) in RANGES.items():
-        number = number_in(values.get(key, ""))
-        numbers[key] = number if number is not None and lowest <= number <= highest else None
-        odd += [key] * (numbers[key] is None and bool(values.get(key)))
-    for key in ("ED", "ES", "NbFrame"):
-        number = number_in(values.get(key, ""))
-        if number is not None and number == int(number):
-            whole[key] = int(number)
-        odd += [key] * (key not in whole and bool(values.get(key)))
+    values = _info_values(path)
+    found: dict[str, Any] = {}
+    for key, text in values.items():
+        number = number_in(text)
+        if key in WORDS and text.capitalize() in WORDS[key]:
+            found[key] = text.capitalize()
+        if key in RANGES and number is not None and RANGES[key][0] <= number <= RANGES[key][1]:
+            found[key] = number
+        if key in FRAMES and number is not None and number == int(number):
+            found[key] = int(number)
+    odd = [key for key in (*WORDS, *RANGES, *FRAMES) if values.get(key) and key not in found]
     return Info(
-        sex=words["Sex"],
-        age=numbers["Age"],
-        image_quality=words["ImageQuality"],
-        ef=numbers["EF"],
-        frame_rate=numbers["FrameRate"],
-        instants={key: whole[key] for key in ("ED", "ES") if key in whole},
-        frames=whole.get("NbFrame"),
+        facts={
+            "sex": found.get("Sex", UNKNOWN),
+            "age": found.get("Age"),
+            "image_quality": found.get("ImageQuality", UNKNOWN),
+            "ef": found.get("EF"),
+            "frame_rate": found.get("FrameRate"),
+        },
+        instants={key: found[key] for key in ("ED", "ES") if key in found},
+        frames=found.get("NbFrame"),
         odd=[f"{path.parent.name}/{path.name}: {key}: {values[key][:40]}" for key in odd],
     )
+
+
+def _info_values(path: Path) -> dict[str, str]:
+    """The lines `Key: value` of an Info file."""
+    if not path.exists():
+        return {}
+    if not path.is_file():
+        raise PairError(f"{path.name}: is not a file")
+    try:
+        with path.open("rb") as file:
+            text = file.read(INFO_BYTES).decode("utf-8-sig", "replace")
+    except OSError as error:
+        raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
+    lines = [line.partition(":") for line in text.splitlines()]
+    values = {key.strip(): value.strip() for key, _, value in lines}
+    return {"EF": values.get("LVef", ""), **values}  # LVef: as the older release calls it
 
 
 def check_frames(source: Source, frames: int, info: Info) -> None:

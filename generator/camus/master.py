@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import csv
 import difflib
@@ -11,7 +12,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,9 @@ REQUIRED = ("file_name", "mask_file_name", "patient")  # of the columns of metad
 DECIMALS = ("age", "ef", "frame_rate", "source_spacing_x", "source_spacing_y",
             "spacing_x", "spacing_y")  # fmt: skip
 UNKNOWN = "unknown"
+# The options of the generator that decide what a master holds
+SETTINGS = ("frames", "views", "masks", "structures", "format", "quality", "size", "fit", "mirror")
+Row = dict[str, Any]  # of metadata.csv, by column
 
 STRUCTURE_NAMES = {
     "lv": "left-ventricle cavity",
@@ -42,52 +45,6 @@ CITATION = (
     "in IEEE Transactions on Medical Imaging, vol. 38, no. 9, pp. 2198-2210, Sept. 2019, "
     "doi:10.1109/TMI.2019.2900516"
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options that decide what a master holds."""
-
-    frames: str
-    views: list[str]
-    masks: str
-    structures: list[str]
-    format: str
-    quality: int
-    size: int
-    fit: str
-    mirror: bool
-
-    @property
-    def mask_format(self) -> str:
-        return "png" if self.masks == "index" else self.format
-
-
-class Row(NamedTuple):
-    """A row of metadata.csv: what is known of one pair. None is written as an empty field."""
-
-    file_name: str
-    mask_file_name: str
-    patient: str
-    view: str  # 2CH or 4CH
-    instant: str  # ED, ES or between
-    frame: int | None  # of a half sequence, counted from 1; None for key frames
-    mirrored: int  # 1 for a copy flipped left to right
-    sex: str  # F, M or unknown
-    age: float | None  # years
-    image_quality: str  # Good, Medium, Poor or unknown
-    ef: float | None  # ejection fraction, percent
-    frame_rate: float | None  # frames per second
-    source_width: int  # pixels of the NIfTI
-    source_height: int
-    source_spacing_x: float  # mm per pixel of the NIfTI
-    source_spacing_y: float
-    left: int  # the picture's place in the square, pixels
-    top: int
-    width: int
-    height: int
-    spacing_x: float  # mm per pixel of the square
-    spacing_y: float
 
 
 class Pair(NamedTuple):
@@ -110,35 +67,31 @@ def decimal(number: float) -> str:
 def write_metadata(folder: Path, rows: Iterable[Row]) -> None:
     """Write metadata.csv, sorted by file name."""
     table = []
-    for row in sorted(rows):
-        values = row._asdict()
-        texts = {name: "" if value is None else str(value) for name, value in values.items()}
-        numbers = {name: decimal(values[name]) for name in DECIMALS if texts[name]}
+    for row in sorted(rows, key=lambda row: str(row["file_name"])):
+        texts = {name: "" if value is None else str(value) for name, value in row.items()}
+        numbers = {name: decimal(float(texts[name])) for name in DECIMALS if texts[name]}
         table.append({**texts, **numbers})
-    write_table(folder / METADATA, Row._fields, table)
+    write_table(folder / METADATA, table)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
-    """Write a CSV file."""
+def write_table(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    """Write rows of the same columns as a CSV file."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     path.write_bytes(os.fsencode(text.getvalue()))  # names are the bytes that the disk has
 
 
-def describe(settings: Settings, phantom: bool) -> dict[str, Any]:
+def describe(settings: argparse.Namespace, phantom: bool) -> dict[str, Any]:
     """What dataset.json says of a master: what made it, the labels, the settings, the licence."""
-    kept = [(name, STRUCTURE_NAMES[name]) for name in settings.structures]
-    levels = LEVELS[settings.masks]
-    labels = [{"label": 0, "name": "background", "gray_level": 0}]
+    kept = {STRUCTURES[name]: STRUCTURE_NAMES[name] for name in settings.structures}
     if settings.masks == "binary":
-        together = ", ".join(long for _, long in kept)
-        labels.append({"label": 1, "name": together, "gray_level": 255})
-    else:
-        for short, long in kept:
-            label = STRUCTURES[short]
-            labels.append({"label": label, "name": long, "gray_level": levels[label]})
+        kept = {1: ", ".join(kept.values())}
+    labels = [
+        {"label": label, "name": name, "gray_level": LEVELS[settings.masks][label]}
+        for label, name in {0: "background", **kept}.items()
+    ]
     return {
         "made_by": GENERATOR,
         "source": "phantom echocardiograms, not patients" if phantom else SOURCE,
@@ -146,7 +99,7 @@ def describe(settings: Settings, phantom: bool) -> dict[str, Any]:
         "licence": "none needed: phantoms are synthetic" if phantom else LICENCE,
         "citation": "none needed: phantoms are synthetic" if phantom else CITATION,
         "labels": labels,
-        "settings": asdict(settings),
+        "settings": {name: getattr(settings, name) for name in SETTINGS},
     }
 
 
