@@ -204,7 +204,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmPeak
         ("NOFILE", "Too many open files: try --jobs 1"),
         (
             "AS",
-            "out of memory: try --jobs 1|can't start new thread: try --jobs 1|Cannot allocate memory: try --jobs 1",
+            "(out of memory|can't start new thread|Cannot allocate memory): try --jobs 1",
         ),
     ],
 )

@@ -397,33 +397,6 @@ def test_plain_nii_files(generate: Run, database: Path, master: Path) -> None:
     assert np.array_equal(picture(master / f"images/{NAME}.png")[3:13], IMAGE)
 
 
-@pytest.mark.parametrize("given", ["", "database_nifti", "CAMUS_public/database_nifti"])
-def test_the_database_is_found_inside_the_folder_given(
-    generate: Run, tmp_path: Path, given: str
-) -> None:
-    build.write_pair(tmp_path / "data" / given)
-    assert generate(tmp_path / "data", tmp_path / "master")[0] == 0
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "CAMUS_public/database_nifti",
-        "database_nifti",
-        "CAMUS_public",  # unpacked one folder too shallow,
-        "CAMUS_public/CAMUS_public/database_nifti",  # or too deep
-        "database_nifti/database_nifti",
-    ],
-)
-def test_default_places(
-    generate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    build.write_pair(tmp_path / place)
-    monkeypatch.chdir(tmp_path)
-    assert generate()[0] == 0
-    assert (tmp_path / f"CAMUS-master/images/{NAME}.jpg").exists()
-
-
 def test_output_depends_on_input_and_options_alone(
     generate: Run, database: Path, tmp_path: Path
 ) -> None:

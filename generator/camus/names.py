@@ -22,13 +22,13 @@ FRAME_WORDS = re.compile(r"(2ch|4ch|ed|es|of|half|sequence|img|image|mask|frame|
 
 
 def patient_key(name: str) -> str:
-    """One spelling of a patient: small letters, no leading zeros, no gap before the number.
+    """One spelling of a patient: small letters, four digits or more, no gap before the number.
 
-    patient0001, Patient_1 and patient-01 are all patient1.
+    patient0001, Patient_1 and patient-01 are all patient0001.
     """
     name = unicodedata.normalize("NFC", name).strip().casefold()
     name = re.sub(r"(?<![a-z])patient[ _-]+(?=\d)", "patient", name)
-    return re.sub(r"\d+", lambda digits: str(int(digits[0])), name)
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(4), name)
 
 
 def patients_in(stems: Sequence[str]) -> list[str]:

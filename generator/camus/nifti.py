@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
@@ -66,8 +68,8 @@ class Grid(NamedTuple):
         return self.spacing == (1, 1) and self.axes is None
 
 
-def read(path: Path) -> tuple[Grid, npt.NDArray[Any]]:
-    """The grid of a file and its scaled values, of shape (frames, height, width).
+def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
+    """The grid of a file, and the scaled values of its frames, (height, width) each.
 
     A frame is the file's array transposed, never flipped: rows from the top, as SimpleITK reads it.
     Every byte is inflated, so that gzip's checksum is verified, but no more than the header
@@ -80,16 +82,18 @@ def read(path: Path) -> tuple[Grid, npt.NDArray[Any]]:
         if not path.is_file():
             raise PairError("is a broken link" if path.is_symlink() else "is not a file")
         with path.open("rb") as file:
-            header = _header(_contents(file, Nifti2Header.sizeof_hdr))
-            grid, dtype, offset = _grid(header), _dtype(header), _data_offset(header)
-            shape = (grid.frames, grid.height, grid.width)
-            size = offset + dtype.itemsize * math.prod(shape)
-            data = _contents(file, size + 1)
-        if len(data) != size:
-            where = "ends before" if len(data) < size else "goes on after"
-            raise PairError(f"{where} the data that its header announces")
-        values = np.frombuffer(data, dtype, offset=offset).reshape(shape)
-        return grid, apply_read_scaling(values, *header.get_slope_inter())
+            read = _reader(file)
+            header = _header(read)
+            grid, dtype = _grid(header), _dtype(header)
+            read(_data_offset(header) - header.sizeof_hdr)
+            size = dtype.itemsize * grid.width * grid.height
+            blocks = [read(size) for _ in range(grid.frames)]
+            if len(blocks[-1]) < size or read(1):
+                where = "ends before" if len(blocks[-1]) < size else "goes on after"
+                raise PairError(f"{where} the data that its header announces")
+        frames = [np.frombuffer(block, dtype).reshape(grid.height, -1) for block in blocks]
+        scaling = header.get_slope_inter()
+        return grid, [apply_read_scaling(frame, *scaling) for frame in frames]
     except (zlib.error, inflate.error) as error:
         raise PairError(f"corrupt gzip stream ({error})") from error
     except HeaderDataError as error:
@@ -110,44 +114,54 @@ def check_same_grid(mask: Grid, image: Grid) -> None:
         raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
     if mask.is_silent:
         return
-    if not np.allclose(mask.spacing, image.spacing, rtol=1e-3):
+    if not all(map(partial(math.isclose, rel_tol=1e-3), mask.spacing, image.spacing)):
         spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
         raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
     if mask.axes and image.axes and mask.axes != image.axes:
         raise PairError("lies in another orientation than its image")
 
 
-def _contents(file: BufferedReader, most: int) -> bytes | bytearray:
-    """The first bytes of a file, at most so many; inflated, if its first bytes say it is gzip."""
-    file.seek(0)
+def _reader(file: BufferedReader) -> Callable[[int], bytes]:
+    """A function that gives the next bytes of a file, so many or all that are left.
+
+    They are inflated if the first bytes say that the file is gzip.
+    """
     if file.peek(2)[:2] != b"\x1f\x8b":
-        return file.read(most)
-    data = bytearray()
-    inflater = inflate.decompressobj(wbits=31)
-    while len(data) < most and (chunk := file.read(CHUNK)):
-        while chunk and len(data) < most:
+        return file.read
+    inflater, pending = inflate.decompressobj(wbits=31), b""
+
+    def read(size: int) -> bytes:
+        nonlocal inflater, pending
+        parts = []
+        while size and (pending := pending or file.read(CHUNK)):
             if inflater.eof:
                 inflater = inflate.decompressobj(wbits=31)  # gzip files may have several members
-            data += inflater.decompress(chunk, most - len(data))
-            chunk = inflater.unused_data if inflater.eof else b""
-    if len(data) < most and not inflater.eof:
-        raise PairError("gzip stream is cut short")
-    return data
+            parts.append(inflater.decompress(pending, size))
+            pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            size -= len(parts[-1])
+        if size and not inflater.eof:
+            raise PairError("gzip stream is cut short")
+        return b"".join(parts)
+
+    return read
 
 
-def _header(block: bytes | bytearray) -> Nifti1Header:
+def _header(read: Callable[[int], bytes]) -> Nifti1Header:
+    block = read(Nifti1Header.sizeof_hdr)
     for kind in HEADERS:
         for endianness in ("<", ">"):
-            size = struct.pack(endianness + "i", kind.sizeof_hdr)
-            if block[:4] == size and len(block) >= kind.sizeof_hdr:
-                header = kind(bytes(block[: kind.sizeof_hdr]), endianness, check=False)
-                if header["magic"].item() == kind.single_magic:
-                    return header
-                raise PairError("is not a single .nii file (its header lacks the magic n+1 or n+2)")
-    start = bytes(block[:40]).lstrip()
-    found = [what for first, what in OTHER_FILES.items() if start.startswith(first)]
-    raise PairError(f"is not a NIfTI file but {found[0] if found else 'something else'}"
-                    if block else "is empty")  # fmt: skip
+            if block[:4] == struct.pack(endianness + "i", kind.sizeof_hdr):
+                block += read(kind.sizeof_hdr - len(block))
+                if len(block) < kind.sizeof_hdr:
+                    raise PairError("ends within its header")
+                header = kind(block, endianness, check=False)
+                if header["magic"].item() != kind.single_magic:
+                    raise PairError("is not a single .nii file: its magic is not n+1 or n+2")
+                return header
+    if not block:
+        raise PairError("is empty")
+    found = [what for start, what in OTHER_FILES.items() if block.lstrip().startswith(start)]
+    raise PairError(f"is not a NIfTI file but {found[0] if found else 'something else'}")
 
 
 def _grid(header: Nifti1Header) -> Grid:

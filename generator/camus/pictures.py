@@ -5,7 +5,6 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +21,6 @@ Legend = Sequence[tuple[str, Colour]]
 COLUMNS, THUMBNAIL, GAP = 6, 152, 10  # 982 pixels wide: GitHub shows a README at 830
 PANEL_WIDTH, PANEL_HEIGHT, MARGIN = 508, 340, 16
 TEXT_SCALE, TITLE_SCALE, LINE = 0.5, 0.6, 20  # LINE: height of a line of text in pixels
-CAPTION_LINES = 3  # a caption that needs more is shortened in the middle
 TEXT, GRAY, LIGHT_GRAY = (40, 40, 40), (120, 120, 120), (225, 225, 225)
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
@@ -69,26 +67,11 @@ def write_text(
         cv2.putText(canvas, _readable(line), start, font, scale, TEXT, 1, cv2.LINE_AA)
 
 
-def wrap(caption: str, width: int = THUMBNAIL) -> str:
-    r"""Break a caption into at most CAPTION_LINES lines of at most `width` pixels.
-
-    Lines break after blanks, underscores and hyphens, or anywhere in a word that is too long.
-    mirrored_patient0001_2CH_ED.jpg: mirrored_\npatient0001_2CH_ED.jpg
-    """
-    lines: list[str] = []
-    for given in caption.split("\n"):
-        lines.append("")
-        for word in re.findall(r"[^ _-]*[ _-]*", given):
-            for piece in [word] if text_width(word) <= width else word:
-                if text_width((lines[-1] + piece).rstrip()) > width:
-                    lines.append("")
-                lines[-1] += piece
-    if len(lines) > CAPTION_LINES:
-        end = caption
-        while text_width(f"...{end}") > width:
-            end = end[1:]
-        lines = [*lines[: CAPTION_LINES - 1], f"...{end}"]
-    return "\n".join(line.strip(" ·") for line in lines)
+def shorten(line: str, width: int = THUMBNAIL) -> str:
+    """A line of text of at most `width` pixels. The end is kept, which tells names apart."""
+    while text_width(line) > width:
+        line = f"...{line[4:]}"
+    return line
 
 
 def thumbnail(picture: npt.NDArray[Any]) -> Picture:
@@ -136,18 +119,18 @@ def draw_outlines(tile: Picture, labels: Picture) -> None:
 
 def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend: Legend) -> Picture:
     """A title and a legend, and below them tiles with their captions, COLUMNS in a row."""
-    wrapped = [wrap(caption) for caption in captions]
-    lines = 1 + max((caption.count("\n") for caption in wrapped), default=0)
+    lines = 1 + max((caption.count("\n") for caption in captions), default=0)
     cell = THUMBNAIL + LINE * lines + 2 * GAP
     width = GAP + COLUMNS * (THUMBNAIL + GAP)
     canvas = np.full((-(-len(tiles) // COLUMNS) * cell, width, 3), 255, np.uint8)
-    for index, (tile, caption) in enumerate(zip(tiles, wrapped, strict=True)):
+    for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         top, left = index // COLUMNS * cell, GAP + index % COLUMNS * (THUMBNAIL + GAP)
         height, width = tile.shape[:2]
         y, x = top + (THUMBNAIL - height) // 2, left + (THUMBNAIL - width) // 2
         canvas[y : y + height, x : x + width] = tile
         place = (left + THUMBNAIL // 2, top + THUMBNAIL + LINE - 2)
-        write_text(canvas, caption, place, centred=True)
+        lines_of_caption = [shorten(line) for line in caption.split("\n")]
+        write_text(canvas, "\n".join(lines_of_caption), place, centred=True)
     return np.vstack([_heading(title, legend, canvas.shape[1], GAP), canvas])
 
 

@@ -58,7 +58,7 @@ def to_labels(values: npt.NDArray[Any]) -> Picture:
         raise PairError(f"labels run from {lowest:g} to {highest:g}, not within 0..3")
     labels = np.empty(values.shape, np.uint8)
     np.rint(values, out=labels, casting="unsafe")
-    if np.abs(values - labels).max() > LABEL_TOLERANCE:
+    if not np.array_equal(values, labels) and np.abs(values - labels).max() > LABEL_TOLERANCE:
         raise PairError("labels are not whole numbers: the mask was blurred or resized smoothly")
     if not labels.any():
         raise PairError("the mask is empty: every pixel is background")

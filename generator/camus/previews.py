@@ -16,7 +16,7 @@ from camus.errors import RefusalError
 from camus.master import Pair
 from camus.pictures import BLUE, GREEN, LIGHT_GRAY, ORANGE, STRUCTURE_COLOURS, Chart, Legend
 from camus.pixels import LEVELS, Picture
-from camus.splits import EF_BANDS, QUALITIES, SUBSETS, UNKNOWN, ef_band, worse_quality
+from camus.splits import EF_BANDS, QUALITIES, SUBSETS, ef_band, worse_quality
 
 Subsets = Mapping[str, Sequence[Pair]]
 Counts = npt.NDArray[Any]  # (masks, 256): number of pixels of each gray level
@@ -160,12 +160,12 @@ def _sheets(
 def caption(pair: Pair) -> str:
     """What a pair shows: "0070 · 2CH · ED", or the image's name if its row does not say."""
     patient, view, instant = (pair.row.get(c, "") for c in ("patient", "view", "instant"))
-    if "" in (patient, view, instant) or UNKNOWN in (view, instant):
+    if "" in (patient, view, instant):
         return Path(pair.image).name
-    if frame := pair.row.get("frame", "").removesuffix(".0"):
-        instant = f"frame {frame.zfill(2)}"
+    frame = pair.row.get("frame", "").removesuffix(".0")
+    where = f"\nframe {frame.zfill(2)}" if frame else f" · {instant}"
     mirrored = "\nmirrored" if pair.row.get("mirrored") in ("1", "1.0") else ""
-    return f"{patient.removeprefix('patient') or patient} · {view} · {instant}{mirrored}"
+    return f"{patient.removeprefix('patient') or patient} · {view}{where}{mirrored}"
 
 
 def _charts(
