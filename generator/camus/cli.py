@@ -113,9 +113,10 @@ def run(
     _replace_closed_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt_once)
-    reason = ""
+    args, reason = None, ""
     try:
-        code = work(parser.parse_args(argv))
+        args = parser.parse_args(argv)
+        code = work(args)
     except SystemExit as stop:  # from argparse: --help, or an option that it does not take
         code = int(stop.code or 0)
     except RefusalError as error:
@@ -127,7 +128,7 @@ def run(
             raise
         code, reason = 2, "out of memory: try --jobs 1, or close other programs"
     except OSError as error:
-        code, reason = 2, _explain(error)
+        code, reason = (2, _explain(error)) if args else (0, "")  # --help, and nobody reads it
     if reason:
         warn(f"{parser.prog}: {reason}")
     _flush()
