@@ -1,20 +1,19 @@
-"""How fast the scripts are, beside the least that must happen on the same machine.
+"""How fast the scripts are, compared with the least that must happen on the same machine.
 
     .venv/bin/python -m tests.benchmark
 
-Makes its own database of phantoms of the release's sizes. What is compared alternates within one
-run, so that its ratios hold on a noisy machine; medians of the rounds are printed. The floor is
-zlib, a cast, one cv2.resize, one cv2.imencode and one write a file, in one thread. Imports are not
-counted but where it says so.
+Every run is a process of its own, imports not counted. Runs that are compared take turns, and
+medians are printed. The floor is, without isal: inflate each file, then cast, resize, encode and
+write each frame, in one thread. Needs Linux.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import io
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,67 +21,114 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from unittest import mock
+from statistics import median
 
 import cv2
 import numpy as np
 
+import CAMUSImageMaskDatasetGenerator as generator
+import make_phantom_database
 import split_master
-from generator import CAMUSImageMaskDatasetGenerator as script
-from generator import make_phantom_database as phantom
-from generator import pictures
-from generator.phantom import Sector
+from camus import nifti, phantom
 
-ROOT = Path(__file__).resolve().parents[1]
-Times = tuple[float, ...]  # seconds: wall clock first
+FRAMES = 19  # of a half sequence: the median of the release
+LEVEL = 6  # of gzip in the release, whose images it makes 6.5 times smaller
+INFLATERS = ("zlib", "isal") if nifti.inflate is not zlib else ("zlib",)
+SECONDS, PROCESSOR, MEMORY = 0, 1, 2  # what a run takes; the memory in MB, at the most
 
-
-def timed(work: Callable[[], object]) -> Times:
-    """Wall clock and processor time."""
-    wall, processor = time.perf_counter(), time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()):
-        result = work()
-    assert not result
-    return time.perf_counter() - wall, time.process_time() - processor
+Main = Callable[[Sequence[str]], int]
+Work = tuple[Main, Sequence[object], str]  # a script, its arguments but for the target, inflater
+Cost = tuple[float, float, float]
 
 
-def apart(work: Callable[..., object], *arguments: object) -> Times:
-    """Times in a process of its own: in one, works profit from the memory that others left."""
+def measured(work: Work, target: Path) -> Cost:
+    """What a script takes in this process: seconds by the clock, of the processor, and memory."""
+    main, words, inflater = work
+    if inflater == "zlib":
+        nifti.inflate = zlib
+    lines = io.StringIO()
+    with contextlib.redirect_stdout(lines), contextlib.redirect_stderr(lines):
+        started, processor = time.perf_counter(), time.process_time()
+        assert not main([*map(str, words), str(target)]), lines.getvalue()
+        seconds, processor = time.perf_counter() - started, time.process_time() - processor
+    peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+    return seconds, processor, int(peak) / 1024
+
+
+def apart(target: Path, main: Main, *words: object, inflater: str = "") -> Cost:
+    """The same in a process of its own."""
+    os.sync()
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(timed, partial(work, *arguments)).result()
+        return pool.submit(measured, (main, words, inflater), target).result()
 
 
-def alternate(
-    rounds: int, folder: Path, **works: Callable[[Path], Times]
-) -> dict[str, list[Times]]:
-    """The times of works, done in turn, each with a new output folder.
-
-    Nothing is deleted meanwhile: ext4 is slow to make files just after many were deleted.
-    """
-    times: dict[str, list[Times]] = {name: [] for name in works}
+def take_turns(rounds: int, folder: Path, works: dict[str, Work]) -> dict[str, list[Cost]]:
+    """The costs of works, each with a new target. Deleting meanwhile would slow ext4 down."""
+    costs: dict[str, list[Cost]] = {name: [] for name in works}
     for _ in range(rounds):
-        for name, work in works.items():
-            target = Path(tempfile.mkdtemp(dir=folder)) / "out"
-            os.sync()
-            times[name].append(work(target))
-    return times
+        for name, (main, words, inflater) in works.items():
+            target = Path(tempfile.mkdtemp(dir=folder)) / "target"
+            costs[name].append(apart(target, main, *words, inflater=inflater))
+    return costs
 
 
-def ratio(above: Sequence[Times], below: Sequence[Times], which: int) -> float:
-    """The median of the ratios round by round, of which of the times."""
-    return statistics.median(a[which] / b[which] for a, b in zip(above, below, strict=True))
+def ratio(costs: list[Cost], others: list[Cost], field: int = SECONDS) -> float:
+    """The median of the ratios, round by round."""
+    return median(a[field] / b[field] for a, b in zip(costs, others, strict=True))
 
 
-def wall(times: Sequence[Times]) -> float:
-    return statistics.median(seconds for seconds, *_ in times)
+def say(what: str, *figures: float, digits: int = 0, aim: str = "") -> None:
+    """Print a row of the table."""
+    cells = [f"{figure:9,.{digits}f}" for figure in figures] + [" " * 9] * (2 - len(figures))
+    print(f"{what:46}" + "".join(cells) + f"   {aim}", flush=True)
+
+
+def copy(words: Sequence[str]) -> int:
+    code = subprocess.run(["cp", "-r", *words]).returncode
+    os.sync()
+    return code
+
+
+def make_largest(words: Sequence[str]) -> int:
+    phantom.SIZES = [(787, 649)]  # the largest in the release
+    return make_phantom_database.main(["--patients", "2", "--frames", "29", *words])
+
+
+def floor(words: Sequence[str]) -> int:
+    """The least that must happen to the files of a pattern in a database."""
+    database, pattern, target = words
+    cv2.setNumThreads(1)
+    Path(target).mkdir()
+    for path in sorted(Path(database).glob(pattern)):
+        data = zlib.decompress(path.read_bytes(), 31)
+        width, height, frames = (int(side) for side in np.frombuffer(data, "<i2", 3, 42))
+        method = cv2.INTER_AREA if width > 512 else cv2.INTER_CUBIC
+        if "_gt" in path.name:
+            method = cv2.INTER_NEAREST_EXACT
+        values = np.frombuffer(data, "<f4", offset=352).reshape(frames, height, width)
+        for number, frame in enumerate(values):
+            shape = (512, round(512 * height / width))
+            resized = cv2.resize(frame.astype(np.uint8), shape, interpolation=method)
+            jpg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+            Path(target, f"{path.name}{number}.jpg").write_bytes(jpg.tobytes())
+    return 0
+
+
+def compress(database: Path) -> float:
+    """Compress phantoms as the release is; how many times larger the images are inside."""
+    sizes = []
+    for path in database.glob("*/*.gz"):
+        data = gzip.decompress(path.read_bytes())
+        path.write_bytes(gzip.compress(data, LEVEL))
+        sizes += [(len(data), path.stat().st_size)] * ("_gt" not in path.name)
+    return sum(size for size, _ in sizes) / sum(size for _, size in sizes)
 
 
 def multiply(database: Path, target: Path, patients: int) -> Path:
     """A database of more or fewer patients, by hard links under other names."""
-    originals = sorted(database.iterdir())
+    originals = sorted(database.glob("patient*"))
     for number in range(1, patients + 1):
         original = originals[(number - 1) % len(originals)]
         folder = target / f"patient{number:04}"
@@ -92,132 +138,69 @@ def multiply(database: Path, target: Path, patients: int) -> Path:
     return target
 
 
-def floor(database: Path, target: Path) -> None:
-    """The least that must happen to every file."""
-    cv2.setNumThreads(1)
-    target.mkdir(parents=True)
-    for path in sorted(database.glob("*/*.nii.gz")):
-        data = zlib.decompress(path.read_bytes(), 31)
-        width, height = (int(side) for side in np.frombuffer(data, "<i2", 2, 42))
-        pixels = np.frombuffer(data, "<f4", offset=352).astype(np.uint8).reshape(height, width)
-        method = cv2.INTER_AREA if width > 512 else cv2.INTER_CUBIC
-        if "_gt" in path.name:
-            method = cv2.INTER_NEAREST_EXACT
-        resized = cv2.resize(pixels, (512, round(512 * height / width)), interpolation=method)
-        jpg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-        (target / path.name).write_bytes(jpg.tobytes())
+def compare(thing: str, number: int, database: Path, options: list[str], rounds: int) -> None:
+    """The generator with one and with two workers, with and without isal, and the floor."""
+    pattern = "*/*sequence*.gz" if "sequence" in options else "*/*_E[DS]*.gz"
+    works: dict[str, Work] = {"floor": (floor, [database, pattern], "")}
+    for name in INFLATERS:
+        for jobs in "12":
+            words = [*options, "--jobs", jobs, database]
+            works[name + jobs] = (generator.main, words, name)
+    costs = take_turns(rounds, database.parent, works)
+    for jobs in "12":
+        runs = [costs[name + jobs] for name in INFLATERS]
+        speeds = [number / median(seconds for seconds, *_ in of_name) for of_name in runs]
+        say(f"{thing} per s, --jobs {jobs}", *speeds)
+        ratios = [ratio(of_name, costs["floor"], PROCESSOR) for of_name in runs]
+        say("  processor time / floor", *ratios, digits=2, aim="at most 1.3; 1.0 with isal")
+    ratios = [ratio(costs[name + "1"], costs[name + "2"]) for name in INFLATERS]
+    say("  speed, two workers / one", *ratios, digits=2, aim="at least 1.7 on two cores")
 
 
-def generate(database: Path, options: Sequence[str], target: Path) -> int:
-    return script.main([str(database), str(target), *options])
+def measure_generator(folder: Path, key: Path, patients: int, rounds: int) -> None:
+    database = multiply(key, folder / "key" / "database", patients)
+    compare("pairs", 4 * patients, database, [], rounds)
+    made, many = folder / "sequences" / "made", max(4, patients // 10)
+    apart(made, make_phantom_database.main, "--patients", 4, "--frames", FRAMES)
+    compress(made)
+    database, options = multiply(made, made.parent / "database", many), ["--frames", "sequence"]
+    compare("sequence frames", 2 * FRAMES * many, database, options, rounds)
+    largest = folder / "largest" / "database"
+    apart(largest, make_largest)
+    cost = apart(folder / "of-largest", generator.main, *options, "--jobs", 2, largest)
+    say("MB, 29 frames of 787 x 649, two workers", cost[MEMORY], aim="under 300")
+    few = multiply(key, folder / "few", max(1, patients // 4))  # the same files in every size
+    works: dict[str, Work] = {}
+    for number in (patients // 4, patients, 4 * patients):
+        database = multiply(few, folder / f"of-{number}", number)
+        works[str(number)] = (generator.main, [database], "")
+    for name, costs in take_turns(rounds, folder, works).items():
+        speed = 4 * int(name) / median(cost[SECONDS] for cost in costs)
+        say(f"pairs per s, {name} patients", speed, aim="all three within 10 %")
+        say("  MB", max(cost[MEMORY] for cost in costs))
 
 
-def copy(master: Path, target: Path) -> int:
-    return subprocess.run(["cp", "-r", master, target], check=True).returncode
-
-
-def split(master: Path, options: Sequence[str], target: Path) -> int:
-    """The split without its pictures."""
-    blank = np.zeros((1, 1, 3), np.uint8)
-    with (
-        mock.patch.object(pictures, "train_sheets", lambda *_: {}),
-        mock.patch.object(pictures, "statistics", lambda _: blank),
-    ):
-        return split_master.main([str(master), str(target), *options])
-
-
-def process(*arguments: object) -> tuple[float, float, float]:
-    """The generator as a process of its own: seconds, those without imports, peak MB."""
-    code = (
-        f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from generator.CAMUSImageMaskDatasetGenerator import main\n"
-        "started = time.perf_counter()\n"
-        f"try: code = main({[str(a) for a in arguments]!r})\n"
-        "except SystemExit as end: code = end.code\n"
-        "print(time.perf_counter() - started)\n"
-        "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])\n"
-        "sys.exit(code)"
-    )
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds = time.perf_counter() - started
-    working, memory = done.stdout.splitlines()[-2:]
-    return seconds, float(working), int(memory) / 1024
-
-
-def measure(folder: Path, patients: int, rounds: int) -> None:
-    database = folder / "phantoms" / "database_nifti"
-    make = [str(database), "--patients", str(patients), "--frames", "0"]
-    seconds = timed(lambda: phantom.main(make))[0]
-    print(f"phantoms: {patients / seconds:.1f} patients/s, without sequences")
-
-    times = alternate(
-        rounds,
-        folder,
-        floor=partial(apart, floor, database),
-        one=partial(apart, generate, database, ["--jobs", "1"]),
-        two=partial(apart, generate, database, ["--jobs", "2"]),
-    )
-    pairs = 4 * patients
-    print(f"key frames: {pairs / wall(times['one']):.0f} pairs/s with --jobs 1, "
-          f"{pairs / wall(times['two']):.0f} with --jobs 2, "
-          f"{ratio(times['one'], times['two'], 0):.2f} times as fast")  # fmt: skip
-    print(f"processor time / floor: {ratio(times['one'], times['floor'], 1):.2f} with --jobs 1, "
-          f"{ratio(times['two'], times['floor'], 1):.2f} with --jobs 2")  # fmt: skip
-
-    quarter = max(1, patients // 4)
-    few = multiply(database, folder / "few", quarter)
-    sizes = {f"of{n}": n for n in (quarter, patients, 4 * patients)}
-    same = {name: multiply(few, folder / name, n) for name, n in sizes.items()}
-    works = {name: partial(apart, generate, same[name], []) for name in sizes}
-    times = alternate(rounds, folder, **works)
-    for name, number in sizes.items():
-        memory = process(same[name], folder / f"{name}-memory")[2]
-        print(f"{number} patients: {4 * number / wall(times[name]):.0f} pairs/s, {memory:.0f} MB")
-
-    release = multiply(database, folder / "release", 500)
-    process(release, folder / "finished")
-    again = statistics.median(process(release, folder / "finished")[0] for _ in range(rounds))
-    told = statistics.median(process("--help")[0] for _ in range(rounds))
-    print(f"start-up: --help {told:.2f} s, nothing left to do over 2000 pairs {again:.2f} s")
-
-    measure_sequences(folder / "sequences", patients, rounds)
-
-    master = folder / "master"
-    timed(partial(generate, release, ["--mirror"], master))
-    times = alternate(
-        rounds,
-        folder,
-        cp=partial(apart, copy, master),
-        copy=partial(apart, split, master, []),
-        link=partial(apart, split, master, ["--link"]),
-    )
-    print(f"split of 4000 pairs, speed / cp -r: {ratio(times['cp'], times['copy'], 0):.2f}, "
-          f"{ratio(times['cp'], times['link'], 0):.2f} with --link")  # fmt: skip
-
-
-def measure_sequences(folder: Path, patients: int, rounds: int) -> None:
-    """Half sequences beside the key frames of the same patients, as a user runs both."""
-    frames = 19  # the mean of the release
-    few = folder / "few" / "database_nifti"
-    timed(lambda: phantom.main([str(few), "--patients", "8", "--frames", str(frames)]))
-    database = multiply(few, folder / "many", patients)
-    works = {
-        name: partial(process, "--frames", name, "--jobs", 2, database)
-        for name in ("key", "sequence")
+def measure_split(folder: Path, key: Path, patients: int, rounds: int) -> None:
+    """Masters of 20 and of 100 pairs for each patient: 4,000 and 20,000 for 200 patients."""
+    masters = [folder / f"master-{pairs}" for pairs in (20 * patients, 100 * patients)]
+    for master, number in zip(masters, (20 * patients // 8, 100 * patients // 8), strict=True):
+        apart(
+            master, generator.main, "--mirror", multiply(key, folder / f"for-{master.name}", number)
+        )
+    works: dict[str, Work] = {
+        "cp": (copy, [masters[0]], ""),
+        "split": (split_master.main, [masters[0]], ""),
+        "link": (split_master.main, ["--link", masters[0]], ""),
     }
-    times = alternate(rounds, folder, **works)
-    speed, working = (ratio(times["key"], times["sequence"], i) * frames / 2 for i in (0, 1))
-    print(f"half sequences: {2 * frames * patients / wall(times['sequence']):.0f} frames/s, "
-          f"{speed:.2f} times the pairs/s of the same patients' key frames, imports counted "
-          f"in both; {working:.2f} times without them")  # fmt: skip
-
-    largest = [str(folder / "largest" / "database_nifti"), "--patients", "2", "--frames", "29"]
-    with mock.patch.object(phantom, "SECTORS", [Sector(787, 649)]):
-        timed(lambda: phantom.main(largest))
-    options = ("--frames", "sequence", "--jobs", 2)
-    memory = process(largest[0], folder / "largest-master", *options)[2]
-    print(f"29 frames of 787 x 649: {memory:.0f} MB with --jobs 2")
+    costs = take_turns(rounds, folder, works)
+    seconds = median(seconds for seconds, *_ in costs["split"])
+    say(f"s, split of {20 * patients:,} pairs", seconds, digits=2)
+    say(
+        "  speed / cp -r and sync", ratio(costs["cp"], costs["split"]), digits=2, aim="at least 0.5"
+    )
+    say("  with --link", ratio(costs["cp"], costs["link"]), digits=2, aim="more than without")
+    cost = apart(folder / "of-many", split_master.main, "--link", masters[1])
+    say(f"MB, split of {100 * patients:,} pairs", cost[MEMORY], aim="under 150")
 
 
 def main() -> int:
@@ -225,8 +208,21 @@ def main() -> int:
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    print(f"{'':46}{'zlib':>9}{'isal':>9}" + "   (isal is not installed)" * (len(INFLATERS) == 1))
+    for script in (generator, split_master, make_phantom_database):
+        seconds = []
+        for _ in range(args.rounds):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, str(script.__file__), "--help"], capture_output=True)
+            seconds.append(time.perf_counter() - started)
+        say(f"s, {script.__name__} --help", median(seconds), digits=2, aim="under 0.3")
     with tempfile.TemporaryDirectory() as name:
-        measure(Path(name), args.patients, args.rounds)
+        key, number = Path(name, "made", "database"), min(args.patients, 50)
+        cost = apart(key, make_phantom_database.main, "--patients", number)
+        say("phantom patients per s", number / cost[SECONDS])
+        say("compression of their images", compress(key), digits=1, aim="6.5 in the release")
+        measure_generator(Path(name), key, args.patients, args.rounds)
+        measure_split(Path(name), key, args.patients, args.rounds)
     return 0
 
 
