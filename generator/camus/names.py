@@ -10,15 +10,16 @@ from collections.abc import Iterable, Sequence
 # The names of the release, without _gt and suffix: patient0001_2CH_ED
 SOURCE_NAME = r"(?P<patient>patient.*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
 MIRRORED = "mirrored_"
-# The names that the generator gives to pairs, also with a data set's name in front
-PAIR_NAME = re.compile(rf"(?P<set>.*?){SOURCE_NAME}(_frame\d+)?", re.IGNORECASE)
-# A patient in any other name: patient7, Patient_0007, patient-2-4
+# A patient in the name of a file of any tool: patient7, Patient_0007, patient-2-4, patient_Zoe
 PATIENT = re.compile(
-    r"(?P<set>.*?)(?<![a-z])patient(?P<gap>[ _-]?)"
-    r"(?P<number>\d+(?:-\d+)*(?![0-9a-z])|\d+[a-z]*)(?P<rest>.*)"
+    r"(?P<before>.*?)(?<![^\W_])patient(?P<gap>[ _-]?)(?P<id>\d+(-\d+)*|[^\W\d_]+)"
+    r"(?P<after>([ _-].*)?)"
 )
-# Words in front of a patient that name no data set
-FRAME_WORDS = re.compile(r"(2ch|4ch|ed|es|of|half|sequence|img|image|mask|frame|view|slice|\d+)+")
+# Words that tell frames or copies of one patient apart, never patients or data sets
+FRAME_WORDS = re.compile(
+    r"(\d+|[24]ch|a[24]c|ed|es|of|half|sequence|im(age|g)?|mask|frame|view|slice|t"
+    r"|aug(mented)?|flip(ped)?|rot(ated)?|mirrored|orig(inal)?|train|val(id)?|test)\d*"
+)
 
 
 def patient_key(name: str) -> str:
@@ -27,7 +28,7 @@ def patient_key(name: str) -> str:
     patient0001, Patient_1 and patient-01 are all patient0001.
     """
     name = unicodedata.normalize("NFC", name).strip().casefold()
-    name = re.sub(r"(?<![a-z])patient[ _-]+(?=\d)", "patient", name)
+    name = re.sub(r"(?<![^\W_])patient[ _-]+(?=\d)", "patient", name)
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(4), name)
 
 
@@ -37,7 +38,7 @@ def patients_in(stems: Sequence[str]) -> list[str]:
     [ACDC_patient001_2CH_ED, CAMUS_patient001_2CH_ED, CAMUS_patient1_2CH_ES]:
     [acdc_patient001, camus_patient001, camus_patient001]
 
-    Raises ValueError, with the first name that does not say it for certain.
+    Raises ValueError, with the first name whose patient is unclear.
     """
     originals = [stem.removeprefix(MIRRORED) for stem in stems]
     found = [_patient_in(stem) for stem in originals]
@@ -56,15 +57,21 @@ def patients_in(stems: Sequence[str]) -> list[str]:
 
 
 def _patient_in(stem: str) -> tuple[str, str]:
-    """The name of the data set in front of a patient, mostly empty, and the patient."""
-    if match := PAIR_NAME.fullmatch(stem):
-        return match["set"].casefold(), match["patient"]
+    """The data set that a name has in front of its patient, mostly empty, and the patient."""
     match = PATIENT.fullmatch(unicodedata.normalize("NFC", stem).casefold())
-    if not match or (match["gap"] == "_" and re.match(r"[_ ]\d+(?![0-9a-z])", match["rest"])):
+    if not match or (match["gap"] == "_" and re.match(r"[ _]\d+([ _]|$)", match["after"])):
         raise ValueError(stem)  # patient_2_4 is patient 2, or patient 2-4
-    words = re.split(r"[ _-]+", match["set"].strip(" _-"))
-    data_set = "".join(f"{word}_" for word in words if word and not FRAME_WORDS.fullmatch(word))
-    return data_set, f"patient{match['gap']}{match['number']}"
+    before, after = (
+        [
+            word
+            for word in re.split(r"[ _-]+", match[part])
+            if not FRAME_WORDS.fullmatch(word or "1")
+        ]
+        for part in ("before", "after")
+    )
+    if after:  # patient0001_baseline: a part of the patient's name, or not?
+        raise ValueError(stem)
+    return "".join(f"{word}_" for word in before), f"patient{match['gap']}{match['id']}"
 
 
 def same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
