@@ -1,21 +1,22 @@
 """Split a folder of image/mask pairs into train, valid and test, patient by patient.
 
 MASTER holds images/ and masks/, as the generator makes it or another tool does. DATASET gets test,
-train and valid, each with images, masks and metadata.csv, a card and pictures to look at. It
-appears when all is done.
+train and valid, each with images, masks and metadata.csv, a card and pictures to look at. Nothing
+appears in it until all is done.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
+import re
 import shutil
 import sys
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,10 +27,10 @@ from camus.card import card
 from camus.errors import RefusalError
 from camus.master import METADATA, Pair
 from camus.previews import previews
-from camus.splits import SUBSETS
+from camus.splits import SUBSETS, ef_band, worse_quality
 
 SPLIT = "split_master"
-RATIOS = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
+RATIOS = [0.7, 0.2, 0.1]
 # The authors' lists, in the folder database_split of the release
 OFFICIAL = {
     "train": "subgroup_training.txt",
@@ -42,28 +43,23 @@ PICTURES = (
 )
 
 
-def assign(pairs: Sequence[Pair], args: argparse.Namespace) -> tuple[dict[str, str], list[str]]:
-    """The subset of each key (a patient, or a pair), and what there is to say about the split."""
+def assign(pairs: Sequence[Pair], args: argparse.Namespace) -> dict[str, str]:
+    """The subset of each key, which is a patient or a pair."""
     rows_of = defaultdict(list)
     for pair in pairs:
         rows_of[key_of(pair, args.by)].append(pair.row)
     if args.official:
         return assign_officially(set(rows_of), args.official)
     keys = splits.shuffled(rows_of, args.seed)
-    stratum_of = {key: splits.stratum(rows) for key, rows in rows_of.items()}
     if args.stratify:
-        if all(splits.UNKNOWN in stratum for stratum in stratum_of.values()):
+        strata = {key: (ef_band(rows), worse_quality(rows)) for key, rows in rows_of.items()}
+        if all(splits.UNKNOWN in stratum for stratum in strata.values()):
             raise RefusalError(
                 f"--stratify needs ef and image_quality in {METADATA}, from the Info files of the "
                 "release: use a database that has them, or leave --stratify out"
             )
-        keys.sort(key=stratum_of.__getitem__)
-    subset_of = splits.deal(keys, splits.subset_sizes(len(keys), args.ratios))
-    if not args.stratify:
-        return subset_of, []
-    counts = Counter((stratum_of[key], subset) for key, subset in subset_of.items())
-    strata = sorted(set(stratum_of.values()), key=splits.stratum_order)
-    return subset_of, table({", ".join(s): [counts[s, n] for n in SUBSETS] for s in strata})
+        keys.sort(key=strata.__getitem__)
+    return splits.deal(keys, splits.subset_sizes(len(keys), args.ratios))
 
 
 def key_of(pair: Pair, by: str) -> str:
@@ -71,22 +67,26 @@ def key_of(pair: Pair, by: str) -> str:
     return pair.patient if by == "patient" else Path(pair.image).stem.removeprefix(names.MIRRORED)
 
 
-def assign_officially(patients: set[str], folder: Path) -> tuple[dict[str, str], list[str]]:
+def assign_officially(patients: set[str], folder: Path) -> dict[str, str]:
     """The subset of each patient in the authors' lists. Raises RefusalError where they fail."""
     subset_of: dict[str, str] = {}
     for subset, name in OFFICIAL.items():
         path = folder / name
         if not path.is_file():
             raise RefusalError(f"there is no {path}: name the folder database_split of the release")
-        for patient in path.read_bytes().decode("utf-8-sig", "replace").split():
+        text = path.read_bytes().decode("utf-8-sig", "replace")
+        for patient in re.findall(r"[^\s,;]+", text):
             if subset_of.setdefault(names.patient_key(patient), subset) != subset:
                 raise RefusalError(f"{patient} is in two lists of {folder}: correct the lists")
     if missing := sorted(patients - subset_of.keys()):
-        number = cli.count(len(missing), "patient")
-        raise RefusalError(f"{number} in no list of {folder}, the first is {missing[0]}")
-    absent = len(subset_of.keys() - patients)
-    remark = [f"{cli.count(absent, 'listed patient')} not in this master"] if absent else []
-    return {patient: subset_of[patient] for patient in patients}, remark
+        number = cli.counted(len(missing), "patient")
+        raise RefusalError(
+            f"{number} in no list of {folder}, the first is {missing[0]}: add them to a list, or "
+            "leave --official out"
+        )
+    if absent := subset_of.keys() - patients:
+        cli.say(f"{cli.counted(len(absent), 'listed patient')} not in this master")
+    return {patient: subset_of[patient] for patient in patients}
 
 
 def copy_pair(master: Path, link: bool, job: tuple[Pair, Path]) -> None:
@@ -94,8 +94,9 @@ def copy_pair(master: Path, link: bool, job: tuple[Pair, Path]) -> None:
     pair, folder = job
     for file in (pair.image, pair.mask):
         if link:
+            source = master / file
             with contextlib.suppress(OSError):
-                os.link((master / file).resolve(), folder / file)
+                os.link(source.resolve() if source.is_symlink() else source, folder / file)
                 continue
         shutil.copyfile(master / file, folder / file)
 
@@ -121,8 +122,7 @@ def describe(
     """What dataset.json says of a dataset: what the master's says, and how it was split."""
     how: dict[str, Any] = {"official": True}
     if not args.official:
-        ratios = [float(ratio) for ratio in args.ratios]
-        how = {"ratios": ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
+        how = {"ratios": args.ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
     counts = {
         subset: {"pairs": len(pairs), "patients": len({pair.patient for pair in pairs})}
         for subset, pairs in subsets.items()
@@ -183,21 +183,19 @@ def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; the exit code."""
     check_options(args)
     folder = master.find_master(args.master, Path(__file__).resolve().parent)
-    dataset, source = args.dataset.resolve(), folder.resolve()
-    if dataset.is_relative_to(source) or source.is_relative_to(dataset):
-        raise RefusalError(
-            f"{args.dataset} and {folder} are inside each other: name another folder"
-        )
-    with_archive = concerns_archive(dataset, args)
+    dataset, within = args.dataset.resolve(), folder.resolve()
+    if dataset.is_relative_to(within) or within.is_relative_to(dataset):
+        relation = "are the same folder" if dataset == within else "are inside each other"
+        raise RefusalError(f"{args.dataset} and {folder} {relation}: name another folder")
+    had_archive = output.archive_of(dataset).exists()
+    with_archive = partial(concerns_archive, dataset, args)
     before = state_of(folder)
     pairs = master.read_master(folder)
-    subset_of, remarks = assign(pairs, args)
+    subset_of = assign(pairs, args)
     subsets: dict[str, list[Pair]] = {subset: [] for subset in SUBSETS}
     for pair in pairs:
         subsets[subset_of[key_of(pair, args.by)]].append(pair)
-    description = output.read_description(folder)
-    if description.get("made_by") != master.GENERATOR:
-        description = {}
+    description = master.description_of(folder)
     with output.new_folder(dataset, SPLIT, args.overwrite, files_of, with_archive) as new:
         if args.zip:
             output.unfinished_archive(dataset).touch()  # can it be written there?
@@ -211,15 +209,12 @@ def split(args: argparse.Namespace) -> int:
             pack(new, output.unfinished_archive(dataset))
         if state_of(folder) != before:
             raise RefusalError(f"{folder} was replaced meanwhile: run the command again")
-    report(subsets, remarks, args)
-    if with_archive:
-        what = "the same, packed" if args.zip else "removed, it was the earlier dataset's"
-        cli.say(f"{output.archive_of(dataset)}: {what}")
+    report(subsets, args, had_archive)
     return 0
 
 
 def report(
-    subsets: Mapping[str, Sequence[Pair]], remarks: Sequence[str], args: argparse.Namespace
+    subsets: Mapping[str, Sequence[Pair]], args: argparse.Namespace, had_archive: bool
 ) -> None:
     """Say what is where."""
     patients = {subset: {pair.patient for pair in pairs} for subset, pairs in subsets.items()}
@@ -229,10 +224,14 @@ def report(
     if args.by == "pair":
         several = Counter(patient for subset in patients.values() for patient in subset)
         shared = sum(number > 1 for number in several.values())
-        cli.say(f"{shared} of {cli.count(len(several), 'patient')} are in several subsets")
-    for line in remarks:
-        cli.say(line)
-    cli.say(f"{args.dataset}: {cli.count(sum(map(len, subsets.values())), 'pair')}")
+        cli.say(f"{shared} of {cli.counted(len(several), 'patient')} are in several subsets")
+    pairs = cli.counted(sum(map(len, subsets.values())), "pair")
+    cli.say(f"{args.dataset}: {pairs}; to look at: {args.dataset / PICTURES[-1]}")
+    archive = output.archive_of(args.dataset.resolve())
+    if args.zip:
+        cli.say(f"{archive}: written")
+    elif had_archive and not archive.exists():
+        cli.say(f"{archive}: removed, it held the earlier dataset")
 
 
 def table(rows: Mapping[str, Sequence[int]]) -> list[str]:
@@ -255,21 +254,13 @@ def check_options(args: argparse.Namespace) -> None:
     given.append(("--seed", args.seed is not None))
     wrong = [option for option, is_given in given if is_given]
     if args.official and wrong:
-        raise RefusalError(f"--official goes without {wrong[0]}: the authors' lists say it all")
+        raise RefusalError(f"--official cannot be combined with {wrong[0]}")
     if args.stratify and args.by == "pair":
-        raise RefusalError("--stratify balances patients: it goes without --by pair")
+        raise RefusalError("--stratify cannot be combined with --by pair")
     args.ratios = args.ratios or RATIOS
     args.seed = args.seed or 0
-    if sum(args.ratios) != 1:
-        raise RefusalError(f"--ratios sum to {float(sum(args.ratios)):g}, not to 1; see --help")
-
-
-def ratio(text: str) -> Fraction:
-    """An argument type: an exact number from 0 to 1."""
-    with contextlib.suppress(ValueError, ZeroDivisionError):
-        if len(text) < 20 and "e" not in text.casefold() and 0 <= Fraction(text) <= 1:
-            return Fraction(text)
-    raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+    if min(args.ratios) < 0 or not math.isclose(sum(args.ratios), 1):
+        raise RefusalError(f"--ratios must be 0 or more and sum to 1, not to {sum(args.ratios):g}")
 
 
 def arguments() -> cli.Parser:
@@ -279,14 +270,16 @@ def arguments() -> cli.Parser:
     # fmt: off
     add("master", metavar="MASTER", nargs="?", type=Path,
         help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)")
-    add("dataset", metavar="DATASET", nargs="?", type=Path, help="folder to write",
-        default=Path("CAMUS_public-ImageMask-Dataset"))
-    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
+    add("dataset", metavar="DATASET", nargs="?", type=Path,
+        default=Path("CAMUS_public-ImageMask-Dataset"),
+        help="folder to write (default: ./%(default)s)")
+    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=float,
         help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1),
         help="random seed for the shuffle (default: 0)")
     add("--by", choices=("patient", "pair"), default="patient",
-        help="what stays together: all pairs of a patient, or a pair and its mirrored copy")
+        help="what stays together: all pairs of a patient, or a pair and its mirrored copy"
+             " (default: %(default)s)")
     add("--official", metavar="DIR", type=Path,
         help="split as the CAMUS authors did; DIR is the folder of their subgroup_*.txt")
     add("--stratify", action="store_true",

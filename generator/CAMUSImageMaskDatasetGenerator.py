@@ -2,7 +2,7 @@
 
 Every ED and ES frame, or every frame of the half sequences, becomes images/NAME.jpg and
 masks/NAME.jpg in MASTER, beside metadata.csv (one row per pair) and dataset.json (labels,
-settings). MASTER appears when all is done.
+settings). Nothing appears in MASTER until all is done.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
                 )
                 rows.append(row)
         write_files(folder, files)
-    except PairError as error:  # whose traceback would keep the arrays in memory
+    except PairError as error:
+        # Return the message, not the exception: its traceback would keep the arrays in memory
         return Outcome([], str(error))
     return Outcome(rows, odd=info.odd)
 
@@ -139,7 +140,8 @@ def generate(args: argparse.Namespace) -> int:
     found = database.find_sources(folder, args.frames, args.views)
     if not found.sources and not found.problems:
         other = "key" if args.frames == "sequence" else "sequence"
-        raise RefusalError(f"no {args.frames} frames in {folder}: try --frames {other}")
+        views = " and ".join(args.views)
+        raise RefusalError(f"no {args.frames} frames of {views} in {folder}: try --frames {other}")
     phantom = output.read_description(folder).get("phantom") is True
     with output.new_folder(args.master, master.GENERATOR, args.overwrite, master.files_of) as new:
         for name in ("images", "masks"):
@@ -154,10 +156,10 @@ def generate(args: argparse.Namespace) -> int:
     failed = {source.name: outcome.reason for source, outcome in named if outcome.reason}
     problems = {**found.problems, **failed}
     report_problems(problems, outcomes)
-    written = cli.count(len(rows), "pair") + (" written" if rows else ", so nothing was written")
+    written = cli.counted(len(rows), "pair") + (" written" if rows else ", so nothing was written")
     seconds = time.perf_counter() - started
     cli.say(f"{args.master}: {written}, {len(problems)} failed, {seconds:.1f} s")
-    report_completeness(found, args, phantom)
+    report_completeness(found, len(found.sources) - len(failed), args, phantom)
     return 1 if problems else 0
 
 
@@ -168,25 +170,29 @@ def report_problems(problems: dict[str, str], outcomes: Sequence[Outcome]) -> No
         problems = {f"all {len(problems)}": reasons.pop()}
     for name, reason in sorted(problems.items()):
         cli.warn(f"{name}: {reason}")
-    if odd := [value for outcome in outcomes for value in outcome.odd]:
-        values = f"{cli.count(len(odd), 'value')} of Info files"
-        cli.warn(f"{values} left empty, as they are not plausible; the first: {odd[0]}")
+    if odd := sorted({value for outcome in outcomes for value in outcome.odd}):
+        verbs = ("is", "was") if len(odd) == 1 else ("are", "were")
+        cli.warn(
+            f"{cli.counted(len(odd), 'value')} of Info files {verbs[0]} not plausible and "
+            f"{verbs[1]} left empty; the first: {odd[0]}"
+        )
 
 
-def report_completeness(found: Found, args: argparse.Namespace, phantom: bool) -> None:
+def report_completeness(
+    found: Found, converted: int, args: argparse.Namespace, phantom: bool
+) -> None:
     """Say how much of a whole database there is, and what was not asked for."""
     thing, per_patient = "half sequence", len(args.views)
     if args.frames == "key":
         thing, per_patient = "pair", 2 * len(args.views)
         if found.half_sequences:
-            number = cli.count(found.half_sequences, "half sequence")
-            cli.say(f"{number} not asked for: use --frames sequence to convert them instead")
+            number = cli.counted(found.half_sequences, "half sequence")
+            cli.say(f"{number} not asked for; --frames sequence converts them")
     expected = found.patients * per_patient
     release = f"; the whole release has {PATIENTS} patients and {PATIENTS * per_patient:,} {thing}s"
-    if len(found.sources) < expected or (found.patients < PATIENTS and not phantom):
-        patients, sources = cli.count(found.patients, "patient"), f"{len(found.sources):,}"
-        whole = "" if phantom else release
-        cli.say(f"{patients} with {sources} of {cli.count(expected, thing)}{whole}")
+    if converted < expected or (found.patients < PATIENTS and not phantom):
+        patients, whole = cli.counted(found.patients, "patient"), "" if phantom else release
+        cli.say(f"{patients} with {converted:,} of {cli.counted(expected, thing)}{whole}")
 
 
 def structure_names(text: str) -> list[str]:
@@ -196,9 +202,11 @@ def structure_names(text: str) -> list[str]:
         found = [name for name, label in STRUCTURES.items() if part in (name, str(label))]
         if not found:
             raise argparse.ArgumentTypeError(
-                f"{part!r} is none of lv, myo, la, 1, 2, 3 (DATABASE and MASTER come first)"
+                f"{part!r} is not a structure: use lv, myo, la (DATABASE and MASTER come first)"
             )
         names += found
+    if not names:
+        raise argparse.ArgumentTypeError("no structure is named: use lv, myo, la")
     return names
 
 
@@ -211,24 +219,29 @@ def arguments() -> cli.Parser:
         help="folder of the patient folders, or the folder that contains database_nifti "
              "(default: ./CAMUS_public/database_nifti, else ./database_nifti)")
     add("master", metavar="MASTER", nargs="?", type=Path, default=Path("CAMUS-master"),
-        help="folder to write")
+        help="folder to write (default: ./%(default)s)")
     add("--frames", choices=("key", "sequence"), default="key",
-        help="the ED and ES frames, or every frame of the half sequences from ED to ES")
+        help="the ED and ES frames, or every frame of the half sequences from ED to ES"
+             " (default: %(default)s)")
     add("--views", nargs="+", type=str.upper, choices=VIEWS, default=list(VIEWS),
-        help="keep these views")
+        help="keep these views (default: both)")
     add("--masks", choices=tuple(LEVELS), default="gray",
-        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG")
+        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG"
+             " (default: %(default)s)")
     add("--structures", metavar="NAME", nargs="+", type=structure_names,
         help="keep these of lv, myo, la (or 1, 2, 3); the rest becomes background (default: all)")
-    add("--format", choices=("jpg", "png"), default="jpg", help="file format of images and masks")
-    add("--quality", metavar="N", type=number(1, 100), default=95, help="JPG quality, 1 to 100")
-    add("--size", metavar="N", type=number(16, 8192), default=512, help="side in pixels")
+    add("--format", choices=("jpg", "png"), default="jpg", 
+        help="file format of images and masks (default: %(default)s)")
+    add("--quality", metavar="N", type=number(1, 100), default=95, 
+        help="JPG quality, 1 to 100 (default: %(default)s)")
+    add("--size", metavar="N", type=number(16, 8192), default=512, 
+        help="side in pixels (default: %(default)s)")
     add("--fit", choices=("pad", "stretch"), default="pad",
-        help="keep proportions on a black square, or fill the square")
+        help="keep proportions on a black square, or fill the square (default: %(default)s)")
     add("--mirror", action="store_true",
         help="also write each pair flipped left to right, as mirrored_NAME")
     add("--jobs", metavar="N", type=number(1, 256), default=cli.cores(),
-        help="pairs to convert at the same time; all cores if not given")
+        help="number of files to convert at the same time (default: all cores, %(default)s)")
     add("--overwrite", action="store_true", help="replace an earlier master")
     # fmt: on
     return parser

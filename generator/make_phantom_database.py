@@ -1,13 +1,13 @@
 """Write phantom patients in the exact form of the CAMUS release, to try the scripts without it.
 
-DATABASE gets one folder per patient: both views, their ED and ES frames, on request the half
-sequences between them, all with masks, and the Info files. A folder database_split with the
-subgroups appears beside it.
+DATABASE gets one folder per patient, with both views: ED and ES frames, masks and Info files, and
+half sequences with --frames. A folder database_split with the subgroups appears beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import gzip
 import sys
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import cli, output, phantom  # first: checks that the packages below are installed
-from camus.errors import RefusalError
+from camus.errors import RefusalError, uninterrupted
 
 # isort: split
 import numpy as np
@@ -105,22 +105,21 @@ def make_database(options: argparse.Namespace) -> int:
     if frames == 1:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     same_split = output.read_description(split) == description
-    for folder in (database,) if same_split else (database, split):
-        if output.read_description(folder).get("made_by") == MADE_BY:
-            raise RefusalError(f"{folder} is there already: remove it, or name another folder")
     split_files = {output.DATASET_JSON} | {f"subgroup_{name}.txt" for name in SUBGROUPS}
-    # The split is done first, so the database's dataset.json is the last file to appear
-    with (
-        output.new_folder(database, MADE_BY) as new_database,
-        output.new_folder(split, MADE_BY, same_split, lambda _: split_files) as new_split,
-    ):
+    with contextlib.ExitStack() as folders:
+        new_database = folders.enter_context(output.new_folder(database, MADE_BY))
+        new_split = folders.enter_context(
+            output.new_folder(split, MADE_BY, same_split or None, lambda _: split_files)
+        )
         write = functools.partial(write_patient, new_database, frames, seed)
         cli.side_by_side(write, range(1, patients + 1), cli.cores(), "patient")
         write_split(new_split, patients, seed)
         for folder in (new_database, new_split):
             output.write_description(folder, description)
-    what = cli.count(patients, "phantom patient")
-    cli.say(f"{options.database}: {what}, not real ones; {split.name} beside it")
+        with uninterrupted():
+            folders.close()  # both appear, the database last
+    what = cli.counted(patients, "phantom patient")
+    cli.say(f"{options.database}: {what} written; {split.name} is beside it")
     return 0
 
 
@@ -129,10 +128,16 @@ def arguments() -> cli.Parser:
     parser = cli.Parser(__doc__, "demo/database_nifti --patients 12")
     number, add = cli.whole_number, parser.add_argument
     add("database", metavar="DATABASE", type=Path, help="the folder to write, new or empty")
-    add("--patients", metavar="N", type=number(1, 9999), default=50, help="number of patients")
-    text = "frames per half sequence; 0 writes no half sequences"
+    add(
+        "--patients",
+        metavar="N",
+        type=number(1, 9999),
+        default=50,
+        help="number of patients (default: %(default)s)",
+    )
+    text = "frames per half sequence; 0 writes no half sequences (default: %(default)s)"
     add("--frames", metavar="N", type=number(0, 99), default=0, help=text)
-    text = "random seed; the same seed gives the same files"
+    text = "random seed; the same seed gives the same files (default: %(default)s)"
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0, help=text)
     return parser
 

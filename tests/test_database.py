@@ -106,7 +106,9 @@ def test_no_database_here(generate: Run, tmp_path: Path, monkeypatch: pytest.Mon
     [
         (empty("patient0002/notes.txt"), "patient0002", "holds no frames"),
         (empty("patient0002"), "patient0002", "is a file; a folder for each patient is expected"),
-        (empty("Patient0002/x.nii.gz"), "Patient0002", "its name must begin with patient"),
+        (empty("0002/patient0002_2CH_ED.nii.gz"), "0002", "its name does not begin with patient"),
+        (empty("0002_2CH_ED.nii.gz"), "0002_2CH_ED.nii.gz", "is a file; a folder for each"),
+        (empty("Patient0002/x.nii.gz"), "Patient0002", "its name does not begin with patient"),
         (
             lambda folder: (folder / "patient0002").symlink_to(".git/annex/objects/gone"),
             "patient0002",
@@ -114,15 +116,20 @@ def test_no_database_here(generate: Run, tmp_path: Path, monkeypatch: pytest.Mon
         ),
         (
             empty("patient0002/patient0003_2CH_ED.nii.gz"),
-            "patient0003_2CH_ED",
-            "lies in the folder of another patient, patient0002",
+            "patient0002/patient0003_2CH_ED.nii.gz",
+            "lies in the folder of another patient",
         ),
         *(
-            (empty(f"patient0002/{name}"), f"patient0002/{name}", "looks like a frame, but")
+            (
+                empty(f"patient0002/{name}"),
+                f"patient0002/{name}",
+                "should be called patientNNNN_2CH_ED.nii.gz and",
+            )
             for name in (
                 "patient0002_2CH_ED.NII.GZ",
                 "patient0002_2ch_ed.nii.gz",
                 "patient0002_2CH_ED.nii.gz.part",
+                "patient0002_2CH_ED_gt_corrected.nii.gz",
                 "patient0002_2CH_ED.mha",
                 "patient0002_3CH_ED.nii.gz",
                 "patient0002-2CH-ED.nii.gz",
@@ -166,5 +173,21 @@ def test_names_that_differ_in_case_alone_clash(generate: Run, database: Path, ma
 def test_a_copy_of_a_patient_is_named(generate: Run, database: Path, master: Path) -> None:
     shutil.copytree(build.write_pair(database), database / "patient0001 (copy)")
     code, _, err = generate(database, master)
-    assert code == 1 and err.count("\n") == 1
-    assert "patient0001_2CH_ED: lies in the folder of another patient, patient0001 (copy)" in err
+    assert code == 1 and err.count("\n") == 2
+    name = "patient0001 (copy)/patient0001_2CH_ED.nii.gz"
+    assert f"{name}: lies in the folder of another patient" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "failed"),
+    [((), True), (("--views", "4CH"), False), (("--frames", "sequence"), False)],
+)
+def test_only_names_of_frames_that_were_asked_for_count(
+    generate: Run, database: Path, master: Path, options: tuple[str, ...], failed: bool
+) -> None:
+    build.write_pair(database, "patient0001_4CH_half_sequence", [build.IMAGE] * 2, [build.MASK] * 2)
+    folder = build.write_pair(database, "patient0001_4CH_ED")
+    (folder / "patient0001_2ch_ed.nii.gz").write_bytes(b"")
+    (folder / "patient0002_2CH_ED_gt.nii.gz").write_bytes(b"")
+    code, _, err = generate(database, master, *options)
+    assert code == int(failed) and err.count("\n") == 2 * failed

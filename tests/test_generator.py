@@ -194,7 +194,7 @@ def test_odd_info_values_are_left_out_and_said_once(
         build.write_info(build.write_pair(database, name), **{key: value})
     code, _, err = generate(database, master, *EXACT)
     assert code == 0 and err.count("\n") == 1
-    assert "2 values of Info files left empty, as they are not plausible; the first: " in err
+    assert "1 value of Info files is not plausible and was left empty; the first: " in err
     assert f"patient0001/Info_2CH.cfg: {key}: " in err and len(err) < 300
     assert set(facts_of(rows(master)[0]).values()) == {"", "unknown"}
 
@@ -383,9 +383,9 @@ def test_a_bad_pair_is_named_and_the_rest_is_done(
 
 def test_litter_is_passed_over(generate: Run, database: Path, master: Path) -> None:
     folder = build.write_pair(database)
-    for name in (".DS_Store", f"._{NAME}.nii.gz", "Thumbs.db", f"{NAME}.nii.gz.part", "notes.txt"):
+    for name in (".DS_Store", f"._{NAME}.nii.gz", "Thumbs.db", "notes.txt"):
         (folder / name).write_bytes(b"litter")
-    for name in (".patient0003", "notes.txt"):
+    for name in (".patient0003", "notes.txt", "patients.csv"):
         (database / name).write_bytes(b"litter")
     code, out, err = generate(database, master)
     assert (code, err) == (0, "") and "1 pair written" in out
@@ -438,7 +438,7 @@ def test_overwrite_keeps_away_from_other_files(
     ("arguments", "reason"),
     [
         (("--masks", "colour"), "invalid choice"),
-        (("--structures", "lv,rv"), "'rv' is none of lv, myo, la"),
+        (("--structures", "lv,rv"), "'rv' is not a structure: use lv, myo, la"),
         (("--views", "3CH"), "invalid choice"),
         (("--quality", "0"), "'0' must be a whole number from 1 to 100"),
         (("--size", "big"), "'big' must be a whole number"),

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import zipfile
 from collections import Counter
@@ -240,9 +241,7 @@ def test_wrong_lists(
     make_master(master, 2)
     code, out, err = split(master, dataset, "--official", write_lists(tmp_path / "l", **groups))
     assert (code, out) == (2, "") and err.count("\n") == 1
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(err)
-    assert not dataset.exists()
+    assert re.search(reason, err) and not dataset.exists()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -268,12 +267,6 @@ def test_stratify_500_patients(split: Run, master: Path, dataset: Path, seed: in
     assert {s: len(own) for s, own in patients_of(dataset).items()} == {
         "train": 350, "valid": 100, "test": 50,
     }  # fmt: skip
-    table = [line for line in out.splitlines() if line[:2] in ("45", "55")]
-    assert len(table) == 9
-    assert table[0].startswith("45 % or less, Good") and table[-1].startswith("55 % or more, Poor")
-    assert sorted(int(line.split()[-3]) for line in table) == sorted(
-        counts["train"] for counts in strata.values()
-    )
 
 
 def test_stratify_without_metadata_is_refused(split: Run, master: Path, dataset: Path) -> None:
@@ -310,7 +303,7 @@ def test_zip_unpacks_to_the_same_tree(split: Run, master: Path, tmp_path: Path) 
     make_master(master, 3)
     for name in ("one", "another"):
         code, out, _ = split(master, tmp_path / name, "--zip", "--ratios", 1, 0, 0)
-        assert code == 0 and f"{tmp_path / name}.zip: the same, packed" in out
+        assert code == 0 and f"{tmp_path / name}.zip: written" in out
     shutil.unpack_archive(tmp_path / "one.zip", tmp_path / "unpacked")
     assert build.tree(tmp_path / "unpacked") == build.tree(tmp_path / "one")
     assert (tmp_path / "unpacked" / "test" / "images").is_dir()  # though there is nothing in it
@@ -472,10 +465,11 @@ def test_names_that_differ_in_case_alone_are_refused(
             "images/patient0001_2CH_ED.jpg has several masks: masks/patient0001_2CH_ED.png",
         ),
         ("image twice", "masks/patient0001_2CH_ED.png belongs to several images"),
-        ("fifo", "images/patient0001_2CH_ED.jpg is not a file"),
-        ("link", "images/patient0001_2CH_ED.jpg is a broken link"),
-        ("folder", "images/sub is not a file"),
-        ("empty", ".jpg is not a picture"),
+        ("fifo", "images/patient0001_2CH_ED.jpg is a broken link or not a file"),
+        ("link", "images/patient0001_2CH_ED.jpg is a broken link or not a file"),
+        ("folder", "images/sub is a broken link or not a file"),
+        ("empty", "images/patient0001_2CH_ED.jpg is empty"),
+        ("text", ".jpg is not a picture"),
     ],
 )
 def test_broken_masters_are_refused_before_anything_is_written(
@@ -504,8 +498,10 @@ def test_broken_masters_are_refused_before_anything_is_written(
         case "folder":
             (master / "images" / "sub").mkdir()
         case "empty":
+            image.write_bytes(b"")
+        case "text":
             for path in (master / "images").iterdir():
-                path.write_bytes(b"")
+                path.write_bytes(b"not a picture")
     code, _, err = split(master, dataset)
     assert code == 2 and err.count("\n") == 1
     assert reason in err
@@ -522,8 +518,10 @@ ROW = "images/patient0001_2CH_ED.jpg,masks/patient0001_2CH_ED.png,patient0001"
         (f"file_name,patient\n{ROW}\n", "has no column 'mask_file_name'"),
         ("", "has no column 'file_name'"),
         (f"{HEAD},ef,EF,ef\n{ROW},1,2,3\n", "has the column 'ef' twice"),
-        (f"{HEAD}\na,b,\n", "line 2 must have 3 values"),
-        (f"{HEAD}\na,b,c,d\n", "line 2 must have 3 values"),
+        (f"{HEAD}\na,b,\n", "line 2 has no patient"),
+        (f"{HEAD}\na,b,c,d\n", "line 2 has 4 values, not 3"),
+        (f"{HEAD},ef\n{ROW},54 %\n", "line 2: ef is '54 %', not a number"),
+        (f'{HEAD},ef\n{ROW},"54,0"\n', "line 2: ef is '54,0', not a number"),
         (f"{HEAD}\n{ROW}\n", "is not in metadata.csv"),
         (f"{HEAD}\n{ROW}\n{ROW}\n", "metadata.csv"),
         ("a" * 200_000, "is not a CSV file (field larger"),
@@ -545,6 +543,13 @@ def test_a_metadata_file_that_tells_too_little_is_refused(
         lambda text: "\ufeff" + text,
         lambda text: text.replace(",", ";"),
         lambda text: text.replace(",", "\t"),
+        lambda text: (
+            re.sub(r",(\d\d),", r";\1,0;", text)
+            .replace(",p", ";p")
+            .replace(",m", ";m")
+            .replace(",e", ";e")
+            .replace(",i", ";i")
+        ),
         lambda text: text.replace(",", " , ").replace("\n", " \n"),
         lambda text: text.replace("images/", "images\\").replace("masks/", "masks\\"),
         lambda text: text.replace("\n", "\r\n") + ",,,,\n\n",
@@ -568,6 +573,22 @@ def pairs_in(dataset: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("labels", None), ("labels", [{"label": 1}]), ("settings", 3), ("phantom", "no"),
+     ("labels", [{"label": 1, "name": "lv", "gray_level": "85"}])],
+)  # fmt: skip
+def test_a_dataset_json_changed_by_hand_is_refused(
+    generate: Run, split: Run, database: Path, master: Path, dataset: Path, key: str, value: Any
+) -> None:
+    build.write_pair(database)
+    generate(database, master)
+    description = json.loads((master / "dataset.json").read_text())
+    (master / "dataset.json").write_text(json.dumps({**description, key: value}))
+    code, _, err = split(master, dataset, "--ratios", 1, 0, 0)
+    assert code == 2 and "dataset.json was changed: run the generator again" in err
+
+
+@pytest.mark.parametrize(
     "text", ["null", "[]", '{"settings": "x"}', '{"settings": {"masks": [1]}}']
 )
 def test_an_odd_dataset_json_does_no_harm(
@@ -585,7 +606,7 @@ def test_an_unfinished_master_is_refused(
     generate(database, master)
     (master / "metadata.csv").unlink()
     code, _, err = split(master, dataset)
-    assert code == 2 and "has lost its metadata.csv" in err and not dataset.exists()
+    assert code == 2 and "has no metadata.csv any more" in err and not dataset.exists()
     (master / output.HIDDEN).mkdir()
     (master / "dataset.json").rename(master / output.HIDDEN / "dataset.json")
     code, _, err = split(master, dataset)
@@ -595,14 +616,13 @@ def test_an_unfinished_master_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--ratios", "0.7", "0.2", "0.2"), "sum to 1.1"),
+        (("--ratios", "0.7", "0.2", "0.2"), "sum to 1, not to 1.1"),
         (("--ratios", "0.7", "0.5", "-0.2"), "--ratios"),
-        (("--ratios", "a", "b", "c"), "'a' must be a number from 0 to 1"),
-        (("--ratios", "1/0", "0", "0"), "'1/0' must be"),
-        (("--ratios", "1e-99999999", "0", "1"), "must be a number"),
-        (("--official", "x", "--stratify"), "--official goes without --stratify"),
-        (("--official", "x", "--seed", "0"), "--official goes without --seed"),
-        (("--stratify", "--by", "pair"), "goes without --by pair"),
+        (("--ratios", "a", "b", "c"), "invalid float value"),
+        (("--ratios", "nan", "0", "1"), "sum to 1, not to nan"),
+        (("--official", "x", "--stratify"), "--official cannot be combined with --stratify"),
+        (("--official", "x", "--seed", "0"), "--official cannot be combined with --seed"),
+        (("--stratify", "--by", "pair"), "cannot be combined with --by pair"),
         (("--by", "view"), "invalid choice"),
     ],
 )
@@ -659,7 +679,7 @@ def test_a_master_replaced_meanwhile_is_noticed(
 
 def test_other_ratios(split: Run, master: Path, dataset: Path) -> None:
     make_master(master, 10)
-    assert split(master, dataset, "--ratios", "1/2", "1/2", "0")[0] == 0
+    assert split(master, dataset, "--ratios", "0.5", "0.5", "0")[0] == 0
     assert pairs_of(dataset) == {"train": 20, "valid": 20, "test": 0}
     assert sorted(path.name for path in (dataset / "test").iterdir()) == ["images", "masks"]
 

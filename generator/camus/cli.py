@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 import cv2
 from tqdm import tqdm
 
-from camus.errors import SCARCE, RefusalError
+from camus.errors import SCARCE, RefusalError, uninterrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,20 +25,11 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = -4  # cv::Error::StsNoMem
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells the default of every option that has one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_none = action.default is None or action.default is False
-        return action.help if has_none else super()._get_help_string(action)
-
-
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line."""
 
     def __init__(self, description: str | None, example: str) -> None:
-        epilog = f"example: %(prog)s {example}"
-        super().__init__(description=description, epilog=epilog, formatter_class=HelpFormatter)
+        super().__init__(description=description, epilog=f"example: %(prog)s {example}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help\n")
@@ -56,19 +47,19 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
-def count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     """A number with its noun: 1 pair, 2 pairs."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def say(line: str) -> None:
-    """Print a line of results. A reader that has gone does not stop the work."""
+    """Print a line of results. A closed pipe or a full log disk does not stop the work."""
     with contextlib.suppress(OSError):
         print(line)
 
 
 def warn(line: str) -> None:
-    """Print a line to stderr, on the same terms."""
+    """Print a line to stderr. A closed pipe or a full log disk does not stop the work."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr)
 
@@ -88,8 +79,8 @@ def side_by_side(
     Threads suffice: zlib, OpenCV and NumPy let other threads run while they work.
     Raises RefusalError where the system gives no more threads.
     """
-    cv2.setNumThreads(1)  # these threads are all that is wanted
-    tqdm.monitor_interval = 0  # and tqdm's own thread is not
+    cv2.setNumThreads(1)  # OpenCV must not add threads of its own
+    tqdm.monitor_interval = 0  # nor tqdm
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(work, item) for item in items]
@@ -99,7 +90,8 @@ def side_by_side(
             raise
         raise RefusalError(f"{error}: try --jobs 1") from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        with uninterrupted():
+            pool.shutdown(cancel_futures=True)
 
 
 def run(
@@ -111,8 +103,6 @@ def run(
     can fix becomes one line on stderr.
     """
     _replace_closed_streams()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt_once)
     args, reason = None, ""
     try:
         args = parser.parse_args(argv)
@@ -122,6 +112,7 @@ def run(
     except RefusalError as error:
         code, reason = 2, str(error)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
         code, reason = 130, "interrupted"
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != OUT_OF_MEMORY:
@@ -140,16 +131,12 @@ def _explain(error: OSError) -> str:
         remedy = "free some space and run the command again; nothing was changed"
     elif error.errno in SCARCE:
         remedy = "try --jobs 1, or raise the limit"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "change the rights, or name another folder"
     else:
         remedy = "fix this and run the command again"
     name = error.filename2 or error.filename  # the target of a copy, if it is one
     return f"{name}: {error.strerror}: {remedy}" if name else f"{error.strerror or error}: {remedy}"
-
-
-def _interrupt_once(*_: object) -> NoReturn:
-    """Let no second Ctrl-C disturb the clean-up after the first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _replace_closed_streams() -> None:

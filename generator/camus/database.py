@@ -1,4 +1,4 @@
-"""What lies in a folder like CAMUS's database_nifti: sources, Info files, why there is no pair."""
+"""What lies in a folder like CAMUS's database_nifti: pairs of files, Info files, problems."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Source(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a database holds: sources to convert, sorted, and why other names give none."""
+    """What a database holds: sources to convert, sorted, and why others cannot be converted."""
 
     sources: list[Source]
     problems: dict[str, str]
     patients: int
-    half_sequences: int  # that were not asked for
+    half_sequences: int  # that were not asked for: 0 if they were
 
 
 class Info(NamedTuple):
@@ -94,13 +94,15 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
 def _what_is(folder: Path) -> str:
     """What a folder without patient folders is instead."""
     if not folder.is_dir():
+        if ".nii" in folder.name:
+            return f"{folder} is one file: name the folder database_nifti"
         if re.search(r"\.(zip|tar|tgz|gz|7z|rar)$", folder.name, re.IGNORECASE):
             return f"{folder} is an archive: unpack it, and name the folder"
         return f"{folder} is not a folder" if folder.exists() else f"{folder} does not exist"
     frames = [path.name for path in _glob(folder, "*.nii*")]
     patients = {name.split("_")[0] for name in frames}
     kinds = {
-        "holds the older CAMUS release (.mhd and .raw files), which these scripts do not read": [
+        "holds the older CAMUS release (.mhd and .raw files), which these scripts cannot read": [
             *_glob(folder, "*.mhd"), *_glob(folder, "*/*.mhd"), *_glob(folder, "*/*/*.mhd")],
         "is an nnU-Net data set, not a CAMUS release": _glob(folder, "imagesTr"),
         f"is the folder of one patient: name the folder above it, {folder.resolve().parent}":
@@ -125,45 +127,52 @@ def find_sources(database: Path, frames: str, views: list[str]) -> Found:
     """
     files_of: dict[str, list[tuple[re.Match[str], Path]]] = defaultdict(list)
     problems: dict[str, str] = {}
-    nearly: list[Path] = []
-    patients = _glob(database, "[pP][aA][tT][iI][eE][nN][tT]*")
+    patients = [path for path in _glob(database, "*") if _concerns_patients(path)]
     for patient in patients:
         try:
             files = _listed(patient)
         except PairError as error:
             problems[patient.name] = str(error)
             continue
-        matches = [(match, path) for path in files if (match := SOURCE_FILE.fullmatch(path.name))]
-        for match, path in matches:
-            if match["patient"] == patient.name:
-                files_of[match["name"].casefold()].append((match, path))
+        for path in files:
+            match = SOURCE_FILE.fullmatch(path.name)
+            if not _is_wanted(path.name, frames, views):
+                continue
+            if not match:
+                problems[f"{patient.name}/{path.name}"] = f"should be called {EXPECTED}"
+            elif match["patient"] != patient.name:
+                problems[f"{patient.name}/{path.name}"] = "lies in the folder of another patient"
             else:
-                problems[match["name"]] = f"lies in the folder of another patient, {patient.name}"
-        near = [path for path in files if NEARLY.fullmatch(path.name)
-                and not SOURCE_FILE.fullmatch(path.name)]  # fmt: skip
-        nearly += near
-        if not matches and not near:
-            problems[patient.name] = f"holds no frames, {EXPECTED}"
-    sources, half_sequences = [], 0
+                files_of[match["name"].casefold()].append((match, path))
+        if not any(NEARLY.fullmatch(path.name) for path in files):
+            problems[patient.name] = f"holds no frames, which should be called {EXPECTED}"
+    sources = []
     for name in sorted(files_of):
         match = files_of[name][0][0]
-        if (match["instant"] == "half_sequence") != (frames == "sequence"):
-            half_sequences += match["instant"] == "half_sequence"
-        elif match["view"] in views:
-            images = [path for match, path in files_of[name] if not match["mask"]]
-            masks = [path for match, path in files_of[name] if match["mask"]]
-            if len(images) == len(masks) == 1:
-                parts = match["name"], match["patient"], match["view"], match["instant"]
-                sources.append(Source(*parts, images[0], masks[0]))
-            else:
-                problems[match["name"]] = _why_no_pair(images, masks)
-    complete = {source.name.casefold() for source in sources}
-    for path in nearly:
-        wanted = ("sequence" in path.name.casefold()) == (frames == "sequence")
-        if wanted and not any(path.name.casefold().startswith(name) for name in complete):
-            reason = f"looks like a frame, but is not called as expected, {EXPECTED}"
-            problems[f"{path.parent.name}/{path.name}"] = reason
-    return Found(sources, problems, len(patients), half_sequences)
+        images = [path for match, path in files_of[name] if not match["mask"]]
+        masks = [path for match, path in files_of[name] if match["mask"]]
+        if len(images) == len(masks) == 1:
+            parts = match["name"], match["patient"], match["view"], match["instant"]
+            sources.append(Source(*parts, images[0], masks[0]))
+        else:
+            problems[match["name"]] = _why_no_pair(images, masks)
+    sequences = len(list(database.glob("patient*/*_half_sequence.nii*"))) if frames == "key" else 0
+    return Found(sources, problems, len(patients), sequences)
+
+
+def _concerns_patients(path: Path) -> bool:
+    """Whether a file or folder of a database is a patient's, or looks as if it were."""
+    if path.name.casefold().startswith("patient"):
+        return not path.is_file() or bool(re.search(r"\d", path.name))
+    return ".nii" in path.name or any(".nii" in file.name for file in _glob(path, "*"))
+
+
+def _is_wanted(name: str, frames: str, views: list[str]) -> bool:
+    """Whether a file was meant to be one of the frames that are asked for."""
+    if not NEARLY.fullmatch(name) or ("sequence" in name.casefold()) != (frames == "sequence"):
+        return False
+    other_views = [view for view in ("2CH", "4CH") if view not in views]
+    return not any(f"_{view}_" in name.upper() for view in other_views)
 
 
 def _listed(patient: Path) -> list[Path]:
@@ -175,9 +184,7 @@ def _listed(patient: Path) -> list[Path]:
     if not patient.is_dir():
         raise PairError("is a file; a folder for each patient is expected")
     if not patient.name.startswith("patient"):
-        raise PairError(
-            "looks like a patient, but its name must begin with patient, in small letters"
-        )
+        raise PairError("holds NIfTI files, but its name does not begin with patient")
     try:
         return sorted(path for path in patient.iterdir() if not is_litter(path.name))
     except OSError as error:
@@ -194,7 +201,7 @@ def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
 
 
 def read_info(source: Source) -> Info:
-    """What Info_2CH.cfg or Info_4CH.cfg beside a source says; nothing, if there is none."""
+    """What Info_2CH.cfg or Info_4CH.cfg beside a source says; empty, if there is no such file."""
     path = source.image.with_name(f"Info_{source.view}.cfg")
     values = _info_values(path)
     found: dict[str, Any] = {}
@@ -206,7 +213,7 @@ def read_info(source: Source) -> Info:
             found[key] = number
         if key in FRAMES and number is not None and number == int(number):
             found[key] = int(number)
-    odd = [key for key in (*WORDS, *RANGES, *FRAMES) if values.get(key) and key not in found]
+    odd = [key for key in values if values[key] and key not in found]
     return Info(
         facts={
             "sex": found.get("Sex", UNKNOWN),
@@ -223,18 +230,19 @@ def read_info(source: Source) -> Info:
 
 def _info_values(path: Path) -> dict[str, str]:
     """The lines `Key: value` of an Info file."""
-    if not path.exists():
-        return {}
-    if not path.is_file():
-        raise PairError(f"{path.name}: is not a file")
     try:
+        if not path.exists():
+            return {}
+        if not path.is_file():
+            raise PairError(f"{path.name}: is not a file")
         with path.open("rb") as file:
             text = file.read(INFO_BYTES).decode("utf-8-sig", "replace")
     except OSError as error:
         raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
-    lines = [line.partition(":") for line in text.splitlines()]
-    values = {key.strip(): value.strip() for key, _, value in lines}
-    return {"EF": values.get("LVef", ""), **values}  # LVef: as the older release calls it
+    lines = [re.split("[:=]", line, maxsplit=1) for line in text.splitlines()]
+    values = {line[0].strip().casefold(): line[1].strip() for line in lines if len(line) == 2}
+    values.setdefault("ef", values.get("lvef", ""))  # as the older release calls it
+    return {key: values.get(key.casefold(), "") for key in (*WORDS, *RANGES, *FRAMES)}
 
 
 def check_frames(source: Source, frames: int, info: Info) -> None:

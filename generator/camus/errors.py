@@ -1,13 +1,14 @@
-"""The two ways in which something can go wrong that a user can fix."""
+"""What can go wrong that a user can fix, and what must not be interrupted."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-# What the system has too little of is the fault of no one file
+# Too few open files or too little memory: not the fault of the file at hand
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
@@ -26,3 +27,13 @@ def blame(path: Path) -> Iterator[None]:
         yield
     except PairError as error:
         raise PairError(f"{path.name}: {error}") from error
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment, so that a clean-up or the last moves are not cut short."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -9,6 +9,7 @@ import difflib
 import io
 import math
 import os
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -60,7 +61,7 @@ class Pair(NamedTuple):
 
 
 def decimal(number: float) -> str:
-    """A number of six digits that is seen to be no whole number: 54.0, 0.308."""
+    """A number with six digits, always written with a decimal point: 54.0, 0.308."""
     return str(float(f"{number:.6g}"))
 
 
@@ -103,6 +104,28 @@ def describe(settings: argparse.Namespace, phantom: bool) -> dict[str, Any]:
     }
 
 
+def description_of(master: Path) -> dict[str, Any]:
+    """What dataset.json says of a master that the generator made; else empty.
+
+    Raises RefusalError where it was changed so that it cannot be used.
+    """
+    description = read_description(master)
+    if description.get("made_by") != GENERATOR:
+        return {}
+    try:
+        types = [
+            (x["label"], int, x["name"], str, x["gray_level"], int) for x in description["labels"]
+        ]
+        settings = {name: description["settings"][name] for name in SETTINGS if name != "views"}
+        usable = all(isinstance(v, t) for x in types for v, t in zip(x[::2], x[1::2], strict=True))
+        usable = usable and isinstance(description["phantom"], bool) and bool(settings)
+    except (KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
+    return description
+
+
 def files_of(master: Path) -> set[str]:
     """The files that a master has, as its metadata.csv lists them."""
     return {DATASET_JSON, METADATA, *listed_files(master)}
@@ -143,7 +166,7 @@ def read_master(master: Path) -> list[Pair]:
     ours = read_description(master).get("made_by") == GENERATOR
     metadata = (master / METADATA).is_file()
     if ours and not metadata:
-        raise RefusalError(f"{master} has lost its {METADATA}: run the generator again")
+        raise RefusalError(f"{master} has no {METADATA} any more: run the generator again")
     if (master / HIDDEN).exists() and not ours:
         raise RefusalError(f"{master} is not finished: run the generator again")
     images, masks = (_list(master, folder) for folder in ("images", "masks"))
@@ -157,9 +180,9 @@ def _list(master: Path, folder: str) -> list[str]:
     """The files of images/ or masks/, as paths within the master."""
     paths = sorted(path for path in (master / folder).iterdir() if not is_litter(path.name))
     for path in paths:
-        if not path.is_file():
-            kind = "a broken link" if path.is_symlink() else "not a file"
-            raise RefusalError(f"{path} is {kind}: move it away, or put the file there")
+        if not path.is_file() or not path.stat().st_size:
+            kind = "empty" if path.is_file() else "a broken link or not a file"
+            raise RefusalError(f"{path} is {kind}: move it away, or make the pair again")
     if clash := names.same_but_for_case(path.name for path in paths):
         raise RefusalError(
             f"{master / folder} holds {clash[0]} and {clash[1]}, which are one file on many disks: "
@@ -220,12 +243,12 @@ def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pa
     ]
     for files, listed in ((images, [p.image for p in pairs]), (masks, [p.mask for p in pairs])):
         _check_files(master, files, listed, f"is not in {METADATA}")
-        _check_files(master, listed, files, f"is in {METADATA}, but missing, or listed twice")
+        _check_files(master, listed, files, f"is listed in {METADATA} twice, or is missing")
     return pairs
 
 
 def _check_files(master: Path, files: list[str], others: list[str], reason: str) -> None:
-    """Raise RefusalError at the first of the files that is not among the others as often."""
+    """Raise RefusalError at the first file that occurs more often than in the other list."""
     for name in sorted((Counter(files) - Counter(others)).elements()):
         raise RefusalError(f"{master / name} {reason}: fix this and run the command again")
 
@@ -233,32 +256,41 @@ def _check_files(master: Path, files: list[str], others: list[str], reason: str)
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a metadata.csv, also one that a spreadsheet has saved. Raises RefusalError.
 
-    Blanks around values go, paths have slashes, and a column has one type, whatever is missing.
+    Blanks around values are stripped, backslashes in paths become slashes, and every column gets
+    one type, whatever is missing.
     """
     try:
         text = os.fsdecode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-        separator = max(",;\t", key=text.partition("\n")[0].count)
+        separator = max(",;\t|", key=text.partition("\n")[0].count)
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         table = [[cell.strip() for cell in line] for line in lines] or [[]]
     except csv.Error as error:
         raise RefusalError(f"{path} is not a CSV file ({error}): save it again") from error
     header = table[0]
-    problems = [f"has the column {name!r} twice" for name, n in Counter(header).items() if n > 1]
-    problems += [f"has no column {name!r}" for name in REQUIRED if name not in header]
+    problems = [f"has no column {name!r} in its first line" for name in REQUIRED
+                if name not in header]  # fmt: skip
+    problems += [f"has the column {name!r} twice" for name, n in Counter(header).items() if n > 1]
     if "\0" in text:
         problems = ["is not in UTF-8"]
     if problems:
-        raise RefusalError(f"{path} {problems[0]}: fix this, or delete the file")
+        raise RefusalError(f"{path} {problems[0]}: fix this and run the command again")
     rows = []
     for number, cells in enumerate(table[1:], 2):
         if not any(cells):
             continue
         row = dict(zip(header, cells, strict=False))
-        if len(cells) != len(header) or not all(row[name] for name in REQUIRED):
-            expected = f"{len(header)} values, and {', '.join(REQUIRED)} among them"
-            raise RefusalError(f"{path}: line {number} must have {expected}")
+        if len(cells) != len(header):
+            raise RefusalError(f"{path}: line {number} has {len(cells)} values, not {len(header)}")
+        for name in REQUIRED:
+            if not row[name]:
+                raise RefusalError(f"{path}: line {number} has no {name}")
         for name in REQUIRED[:2]:
-            row[name] = row[name].replace("\\", "/")
+            row[name] = posixpath.normpath(row[name].replace("\\", "/"))
+        for name in header:
+            if name in DECIMALS and row[name] and separator != ",":
+                row[name] = row[name].replace(",", ".")
+            if name in DECIMALS and row[name] and number_in(row[name]) is None:
+                raise RefusalError(f"{path}: line {number}: {name} is {row[name]!r}, not a number")
         rows.append(row)
     for name in set(header) - set(REQUIRED):
         _unify(rows, name)

@@ -64,7 +64,7 @@ class Grid(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
-        """Whether the header says nothing: pixels of 1 x 1 mm and no direction."""
+        """Whether the header holds default values only: pixels of 1 x 1 mm, no direction."""
         return self.spacing == (1, 1) and self.axes is None
 
 
@@ -161,7 +161,7 @@ def _header(read: Callable[[int], bytes]) -> Nifti1Header:
     if not block:
         raise PairError("is empty")
     found = [what for start, what in OTHER_FILES.items() if block.lstrip().startswith(start)]
-    raise PairError(f"is not a NIfTI file but {found[0] if found else 'something else'}")
+    raise PairError(f"is not a NIfTI file{' but ' + found[0] if found else ''}: download it again")
 
 
 def _grid(header: Nifti1Header) -> Grid:
@@ -196,7 +196,7 @@ def _spatial_unit(header: Nifti1Header) -> str:
 
 
 def _axes(header: Nifti1Header) -> str | None:
-    """The directions of x and y, but for those that libraries write when they know nothing."""
+    """The directions of x and y; None for the defaults that libraries write."""
     if not (header["qform_code"] or header["sform_code"]):
         return None
     header = header.copy()

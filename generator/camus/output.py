@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from camus.errors import RefusalError
+from camus.errors import RefusalError, uninterrupted
 
 HIDDEN = ".camus-unfinished"
 MOVES = "moves.json"
@@ -54,16 +54,16 @@ def write_description(folder: Path, description: dict[str, Any]) -> None:
 def new_folder(
     target: Path,
     made_by: str,
-    overwrite: bool = False,
+    overwrite: bool | None = None,
     files_of: Callable[[Path], set[str]] = lambda folder: {DATASET_JSON},
-    with_archive: bool = False,
+    with_archive: Callable[[], bool] = lambda: False,
 ) -> Iterator[Path]:
     """An empty folder to build in, whose content becomes that of the target at the end.
 
-    made_by: the script, as dataset.json names it.
+    made_by: the script, as dataset.json names it. overwrite: None if it has no such option.
     files_of: the files of a folder that the script made, as paths with slashes within it.
-    with_archive: replace archive_of(target), too, by what was built as unfinished_archive(target),
-        or by nothing.
+    with_archive: whether to replace archive_of(target), too, by what was built as
+        unfinished_archive(target), or by nothing; asked when killed runs are cleaned up.
 
     Raises RefusalError, with nothing touched, unless the target is missing, empty, or the script's
     own and to be overwritten. After any failure the target is as it was before, and so it is if no
@@ -76,14 +76,19 @@ def new_folder(
         with _sole_writer(target):
             _clean_up(target)
             _check(target, made_by, overwrite, files_of)
+            concerns_archive = with_archive()
             try:
                 (target / HIDDEN / "new").mkdir(parents=True)
                 yield target / HIDDEN / "new"
                 if (target / HIDDEN / "new" / DATASET_JSON).exists():
                     earlier = _check(target, made_by, overwrite, files_of)  # again: time has passed
-                    _move_up(target, earlier, with_archive)
+                    with uninterrupted():
+                        _move_up(target, earlier, concerns_archive)
+                        _clean_up(target)
+                        _sync_folders({target})
             finally:
-                _clean_up(target)
+                with uninterrupted():
+                    _clean_up(target)
     except (FileExistsError, NotADirectoryError) as error:
         raise RefusalError(f"{error.filename} is not a folder: name another folder") from error
     finally:
@@ -107,28 +112,27 @@ def _earlier_archive(target: Path) -> Path:
 
 
 def _check(
-    target: Path, made_by: str, overwrite: bool, files_of: Callable[[Path], set[str]]
+    target: Path, made_by: str, overwrite: bool | None, files_of: Callable[[Path], set[str]]
 ) -> list[str]:
     """The files of an earlier run that are to be replaced. Raises RefusalError."""
     is_ours = read_description(target).get("made_by") == made_by
     if is_ours and not overwrite:
-        raise RefusalError(
-            f"{target} is there already: replace it with --overwrite, or name another folder"
-        )
+        remedy = "remove it" if overwrite is None else "replace it with --overwrite"
+        raise RefusalError(f"{target} is there already: {remedy}, or name another folder")
     ours = files_of(target) if is_ours else set()
     found = _files(target) if is_ours else sorted(path.name for path in target.iterdir())
     found = [name for name in found if not is_litter(name)]
     for name in found:
         if name not in ours or (target / name).is_symlink():
             raise RefusalError(
-                f"{target} holds {name}, which {made_by} did not make: "
+                f"{target} holds {name}, which {made_by} did not make or no longer lists: "
                 "move it away, or name another folder"
             )
     return found
 
 
 def _files(folder: Path) -> list[str]:
-    """All files and links below a folder, as sorted paths within it, but for litter."""
+    """All files and links below a folder, as sorted paths within it, except litter."""
     found = []
     for root, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not is_litter(name)]
@@ -142,15 +146,15 @@ def _raise(error: OSError) -> NoReturn:
     raise error
 
 
-def _move_up(target: Path, earlier: list[str], with_archive: bool) -> None:
+def _move_up(target: Path, earlier: list[str], concerns_archive: bool) -> None:
     """Replace the files of an earlier run by the new ones, and make that durable."""
     hidden = target / HIDDEN
     moves = [(target / name, hidden / "earlier" / name) for name in earlier]
     moves.sort(key=lambda move: move[0] != target / DATASET_JSON)  # that first
+    if concerns_archive and archive_of(target).exists():
+        moves.append((archive_of(target), _earlier_archive(target)))
     moves += _moves_into(target, hidden / "new")
-    if with_archive and archive_of(target).exists():
-        moves.insert(0, (archive_of(target), _earlier_archive(target)))
-    if with_archive and unfinished_archive(target).exists():
+    if concerns_archive and unfinished_archive(target).exists():
         moves.append((unfinished_archive(target), archive_of(target)))
     moves.sort(key=lambda move: move[1] == target / DATASET_JSON)  # that last
     relative = [[os.path.relpath(path, target) for path in move] for move in moves]
@@ -176,14 +180,17 @@ def _moves_into(target: Path, new: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _clean_up(target: Path) -> None:
-    """Remove what a run left behind; where it did not end, undo its moves first."""
+    """Remove what a run left behind, and undo its moves unless all or none were done.
+
+    dataset.json is the first file to go and the last to come, so its presence tells.
+    """
     moves = target / HIDDEN / MOVES
-    with contextlib.suppress(ValueError):  # half written: nothing was moved yet
-        for source, destination in reversed(
-            json.loads(moves.read_bytes() if moves.exists() else "[]")
-        ):
-            if os.path.lexists(target / destination) and not os.path.lexists(target / source):
-                (target / destination).rename(target / source)
+    if moves.exists() and not (target / DATASET_JSON).exists():
+        with contextlib.suppress(ValueError):  # half written: nothing was moved yet
+            for source, destination in reversed(json.loads(moves.read_bytes())):
+                if os.path.lexists(target / destination) and not os.path.lexists(target / source):
+                    (target / destination).rename(target / source)
+        moves.unlink()
     shutil.rmtree(target / HIDDEN, ignore_errors=True)
     for archive in (unfinished_archive(target), _earlier_archive(target)):
         archive.unlink(missing_ok=True)

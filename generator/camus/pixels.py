@@ -43,8 +43,8 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
         raise PairError(f"intensities run from {lowest:g} to {highest:g}, not within 0..255")
     if highest < DARKEST_MAXIMUM or lowest == highest:
         raise PairError(
-            f"intensities run from {lowest:g} to {highest:g} only: an 8-bit image is expected, "
-            "0..255, neither empty nor scaled down"
+            f"intensities run from {lowest:g} to {highest:g} only, not over 0..255: the image is "
+            "empty, scaled down, or a mask"
         )
     rounded = np.empty(values.shape, np.uint8)
     np.rint(values, out=rounded, casting="unsafe")

@@ -22,7 +22,7 @@ def shuffled(keys: Iterable[str], seed: int) -> list[str]:
     return sorted(sorted(set(keys)), key=lambda _: generator.random())
 
 
-def subset_sizes(total: int, ratios: Sequence[Fraction]) -> list[int]:
+def subset_sizes(total: int, ratios: Sequence[float | Fraction]) -> list[int]:
     """How many of a total go to each subset: rounded by largest remainders.
 
     A subset with a ratio above 0 gets at least one, as long as there are enough.
@@ -42,7 +42,8 @@ def subset_sizes(total: int, ratios: Sequence[Fraction]) -> list[int]:
 def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
     """Deal keys out evenly: each goes to the subset that is furthest behind its share.
 
-    So every run of neighbours holds each subset's share of it, within two.
+    So the number of any neighbours that a subset gets is within two of its share.
+    [a, b, c, d, e] in sizes [3, 1, 1]: a, d and e go to train, b to valid, c to test.
     """
     dealt = [0] * len(sizes)
     subset_of = {}
@@ -67,14 +68,3 @@ def worse_quality(rows: Rows) -> str:
     """The worst image quality among a patient's views."""
     found = {row.get("image_quality") for row in rows}
     return next((quality for quality in reversed(QUALITIES) if quality in found), UNKNOWN)
-
-
-def stratum(rows: Rows) -> tuple[str, str]:
-    """What --stratify balances: a patient's band of the ejection fraction, the worse quality."""
-    return ef_band(rows), worse_quality(rows)
-
-
-def stratum_order(stratum: tuple[str, str]) -> tuple[int, int]:
-    """Sort key: from low to high ejection fraction, from good to poor quality."""
-    band, quality = stratum
-    return (*EF_BANDS, UNKNOWN).index(band), (*QUALITIES, UNKNOWN).index(quality)
