@@ -12,7 +12,6 @@ import contextlib
 import math
 import os
 import re
-import shutil
 import sys
 import zipfile
 from collections import Counter, defaultdict
@@ -98,7 +97,7 @@ def copy_pair(master: Path, link: bool, job: tuple[Pair, Path]) -> None:
             with contextlib.suppress(OSError):
                 os.link(source.resolve() if source.is_symlink() else source, folder / file)
                 continue
-        shutil.copyfile(master / file, folder / file)
+        (folder / file).write_bytes((master / file).read_bytes())
 
 
 def write_subsets(

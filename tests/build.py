@@ -66,7 +66,7 @@ def write_pair(
     return folder
 
 
-def write_info(folder: Path, view: str = "2CH", **values: object) -> Path:
+def write_info(folder: Path, view: str = "2CH", /, **values: object) -> Path:
     """Write Info_2CH.cfg or Info_4CH.cfg."""
     path = folder / f"Info_{view}.cfg"
     path.write_text("".join(f"{key}: {value}\n" for key, value in values.items()))
@@ -75,10 +75,9 @@ def write_info(folder: Path, view: str = "2CH", **values: object) -> Path:
 
 def picture(path: Path) -> npt.NDArray[np.uint8]:
     """A picture file, which must be gray, of 8 bits."""
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    pixels = np.asarray(decoded, np.uint8)
-    assert pixels.ndim == 2 and np.array_equal(pixels, decoded)
-    return pixels
+    decoded: Any = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded.ndim == 2 and decoded.dtype == np.uint8
+    return np.asarray(decoded, np.uint8)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

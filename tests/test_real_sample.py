@@ -33,7 +33,7 @@ def on_a_square(path: Path, shrink: int, grow: int) -> npt.NDArray[np.float64]:
 def test_every_key_frame_of_the_database(generate: Run, tmp_path: Path) -> None:
     """The bounds stand near what was measured: 33.1 dB, 0.9919, 0.06 % and 0.40 %."""
     code, out, err = generate(DATABASE, tmp_path / "master")
-    assert (code, err) == (0, "") and " 0 pairs" not in out
+    assert (code, err) == (0, "") and "pairs written" in out
     noise, overlap, errors = [], [], []
     for row in build.rows(tmp_path / "master"):
         source = Path(DATABASE, row["patient"], Path(row["file_name"]).stem)

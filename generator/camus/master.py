@@ -11,6 +11,8 @@ import math
 import os
 import posixpath
 import re
+import stat
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ UNKNOWN = "unknown"
 # The options of the generator that decide what a master holds
 SETTINGS = ("frames", "views", "masks", "structures", "format", "quality", "size", "fit", "mirror")
 Row = dict[str, Any]  # of metadata.csv, by column
+NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 STRUCTURE_NAMES = {
     "lv": "left-ventricle cavity",
@@ -178,17 +181,22 @@ def read_master(master: Path) -> list[Pair]:
 
 def _list(master: Path, folder: str) -> list[str]:
     """The files of images/ or masks/, as paths within the master."""
-    paths = sorted(path for path in (master / folder).iterdir() if not is_litter(path.name))
-    for path in paths:
-        if not path.is_file() or not path.stat().st_size:
-            kind = "empty" if path.is_file() else "a broken link or not a file"
+    found = sorted(path.name for path in (master / folder).iterdir() if not is_litter(path.name))
+    for name in found:
+        path = master / folder / name
+        try:
+            fact = path.stat()
+        except FileNotFoundError:
+            fact = path.lstat()  # a broken link
+        if not (stat.S_ISREG(fact.st_mode) and fact.st_size):
+            kind = "empty" if stat.S_ISREG(fact.st_mode) else "a broken link or not a file"
             raise RefusalError(f"{path} is {kind}: move it away, or make the pair again")
-    if clash := names.same_but_for_case(path.name for path in paths):
+    if clash := names.same_but_for_case(found):
         raise RefusalError(
             f"{master / folder} holds {clash[0]} and {clash[1]}, which are one file on many disks: "
             "rename one of the pairs"
         )
-    return [f"{folder}/{path.name}" for path in paths]
+    return [f"{folder}/{name}" for name in found]
 
 
 def _match(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
@@ -263,7 +271,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
         text = os.fsdecode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         separator = max(",;\t|", key=text.partition("\n")[0].count)
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        table = [[cell.strip() for cell in line] for line in lines] or [[]]
+        # Kept once each: most cells have one of a few values, and 20,000 rows are a lot of cells
+        table = [[sys.intern(cell.strip()) for cell in line] for line in lines] or [[]]
     except csv.Error as error:
         raise RefusalError(f"{path} is not a CSV file ({error}): save it again") from error
     header = table[0]
@@ -286,35 +295,39 @@ def read_table(path: Path) -> list[dict[str, str]]:
                 raise RefusalError(f"{path}: line {number} has no {name}")
         for name in REQUIRED[:2]:
             row[name] = posixpath.normpath(row[name].replace("\\", "/"))
-        for name in header:
-            if name in DECIMALS and row[name] and separator != ",":
-                row[name] = row[name].replace(",", ".")
-            if name in DECIMALS and row[name] and number_in(row[name]) is None:
-                raise RefusalError(f"{path}: line {number}: {name} is {row[name]!r}, not a number")
         rows.append(row)
     for name in set(header) - set(REQUIRED):
-        _unify(rows, name)
+        if name in DECIMALS and separator != ",":
+            for row in rows:
+                row[name] = row[name].replace(",", ".")
+        for row in _unify(rows, name):
+            raise RefusalError(
+                f"{path}: {row['file_name']}: {name} is {row[name]!r}, which is not a number"
+            )
     return rows
 
 
-def _unify(rows: list[dict[str, str]], name: str) -> None:
-    """Give a column one type: decimals or empty, whole numbers, or words, never empty."""
+def _unify(rows: list[dict[str, str]], name: str) -> list[dict[str, str]]:
+    """Give a column one type: decimals or empty, whole numbers, or words, never empty.
+
+    Returns the rows whose value is no number though the column is one of DECIMALS.
+    """
     values = [row[name] for row in rows]
-    numbers = [number_in(value) for value in values]
-    gaps = not all(values)
-    numeric = all(n is not None for n, value in zip(numbers, values, strict=True) if value)
-    if name in DECIMALS or (numeric and (gaps or not all(v.isdecimal() for v in values))):
-        for row, number in zip(rows, numbers, strict=True):
-            row[name] = "" if number is None else decimal(number)
-    elif gaps:
+    number_of = {value: number_in(value) for value in set(values)}
+    wrong = [value for value, number in number_of.items() if value and number is None]
+    if name in DECIMALS or (not wrong and not all(map(str.isdecimal, values))):
         for row in rows:
-            row[name] = row[name] or UNKNOWN
+            number = number_of[row[name]]
+            row[name] = row[name] if number is None else decimal(number)
+        return [row for row in rows if row[name] in wrong]
+    for row in rows:
+        row[name] = row[name] or UNKNOWN
+    return []
 
 
 def number_in(text: str) -> float | None:
     """A number as it is written with ASCII digits and a point, or None: 54, 50.5, -1e-3."""
-    number = r"[+-]?(\d{1,20}(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?"
-    if len(text) > 40 or not re.fullmatch(number, text, re.ASCII | re.IGNORECASE):
+    if len(text) > 40 or not NUMBER.fullmatch(text):
         return None
     value = float(text)
     return value if math.isfinite(value) else None

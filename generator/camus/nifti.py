@@ -34,7 +34,7 @@ LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
 LARGEST_OFFSET = 2**24  # bytes before the data
 LONGEST_SIDE = 8  # times the shorter one; 1.3 in CAMUS
 SPACINGS = (0.01, 10)  # mm per pixel; 0.308 in CAMUS
-CHUNK = 2**16  # bytes of a compressed file that are inflated at a time
+CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 # What the first bytes of a file that is not NIfTI say of it
