@@ -54,7 +54,10 @@ def test_other_folders_are_called_what_they_are(
     code, out, err = generate(tmp_path / "data", tmp_path / "master")
     assert (code, out) == (2, "") and err.count("\n") == 1
     assert f"{tmp_path / 'data'} {found}" in err
-    assert "humanheart-project" in err and "make_phantom_database.py demo/database_nifti" in err
+    assert "Expected is the folder database_nifti with patient0001/patient0001_2CH_ED" in err
+    nothing = found in ("does not exist", "holds no patient folders")
+    for advice in ("humanheart-project", "make_phantom_database.py demo/database_nifti"):
+        assert (advice in err) == nothing
     assert build.tree(tmp_path) == before and not (tmp_path / "master").exists()
 
 

@@ -14,6 +14,7 @@ from camus.names import SOURCE_NAME
 from camus.output import is_litter
 from camus.splits import QUALITIES
 
+NOTHING = ("does not exist", "holds no patient folders")  # then a download is what helps
 DOWNLOAD = "https://humanheart-project.creatis.insa-lyon.fr/database"
 SOURCE_FILE = re.compile(rf"(?P<name>{SOURCE_NAME})(?P<mask>_gt)?\.nii(\.gz)?")
 # What was meant to be a source file, whatever its case and ending
@@ -67,12 +68,17 @@ def find_database(given: Path | None, beside: Path) -> Path:
         for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
             if _has_patients(root / inside):
                 return root / inside
-    there = [root for root in roots if given or root.exists()]
+    found = [_what_is(root) for root in roots if given or root.exists()]
+    problem = found[0] if found else "no CAMUS_public or database_nifti here"
+    advice = ""
+    if not found or problem.endswith(NOTHING):
+        advice = (
+            f": download CAMUS_public from {DOWNLOAD}, or make phantoms with "
+            "python generator/make_phantom_database.py demo/database_nifti"
+        )
     raise RefusalError(
-        f"{_what_is(there[0]) if there else 'no CAMUS_public or database_nifti here'}. Expected is "
-        "the folder database_nifti with patient0001/patient0001_2CH_ED.nii.gz and so on: download "
-        f"CAMUS_public from {DOWNLOAD}, or make phantoms with "
-        "python generator/make_phantom_database.py demo/database_nifti"
+        f"{problem}. Expected is the folder database_nifti with "
+        f"patient0001/patient0001_2CH_ED.nii.gz and so on{advice}"
     )
 
 
@@ -98,7 +104,7 @@ def _what_is(folder: Path) -> str:
             return f"{folder} is one file: name the folder database_nifti"
         if re.search(r"\.(zip|tar|tgz|gz|7z|rar)$", folder.name, re.IGNORECASE):
             return f"{folder} is an archive: unpack it, and name the folder"
-        return f"{folder} is not a folder" if folder.exists() else f"{folder} does not exist"
+        return f"{folder} is not a folder" if folder.exists() else f"{folder} {NOTHING[0]}"
     frames = [path.name for path in _glob(folder, "*.nii*")]
     patients = {name.split("_")[0] for name in frames}
     kinds = {
@@ -116,7 +122,7 @@ def _what_is(folder: Path) -> str:
         "holds an archive: unpack it": [*_glob(folder, "*.zip"), *_glob(folder, "*.tar*")],
         "holds patient folders without NIfTI files": _glob(folder, "patient*"),
     }  # fmt: skip
-    kind = next((kind for kind, files in kinds.items() if files), "holds no patient folders")
+    kind = next((kind for kind, files in kinds.items() if files), NOTHING[1])
     return f"{folder} {kind}"
 
 
