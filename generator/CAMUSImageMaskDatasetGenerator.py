@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import cli, database, master, nifti, output, pixels
 from camus.database import Found, Info, Source
 from camus.errors import PairError, RefusalError, blame
-from camus.master import UNKNOWN, Row
+from camus.master import Row
 from camus.nifti import Grid
 from camus.pixels import LEVELS, STRUCTURES, Box, Picture
+from camus.splits import UNKNOWN
 
 VIEWS = ("2CH", "4CH")
 PATIENTS = 500  # of the whole release, each with two views, each with ED, ES and a half sequence

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from camus.errors import PairError, RefusalError
-from camus.master import UNKNOWN, number_in
+from camus.master import number_in
 from camus.names import SOURCE_NAME
 from camus.output import is_litter
-from camus.splits import QUALITIES
+from camus.splits import QUALITIES, UNKNOWN
 
 NOTHING = ("does not exist", "holds no patient folders")  # then a download is what helps
 DOWNLOAD = "https://humanheart-project.creatis.insa-lyon.fr/database"

@@ -22,6 +22,7 @@ from camus import names
 from camus.errors import RefusalError
 from camus.output import DATASET_JSON, HIDDEN, is_litter, read_description
 from camus.pixels import LEVELS, STRUCTURES
+from camus.splits import UNKNOWN
 
 GENERATOR = "CAMUSImageMaskDatasetGenerator"
 METADATA = "metadata.csv"
@@ -29,7 +30,6 @@ REQUIRED = ("file_name", "mask_file_name", "patient")  # of the columns of metad
 # Columns that are numbers with decimals in every file, or empty
 DECIMALS = ("age", "ef", "frame_rate", "source_spacing_x", "source_spacing_y",
             "spacing_x", "spacing_y")  # fmt: skip
-UNKNOWN = "unknown"
 # The options of the generator that decide what a master holds
 SETTINGS = ("frames", "views", "masks", "structures", "format", "quality", "size", "fit", "mirror")
 Row = dict[str, Any]  # of metadata.csv, by column
