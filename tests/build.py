@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,15 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GENERATOR = ROOT / "generator" / "CAMUSImageMaskDatasetGenerator.py"
+PHANTOM = ROOT / "generator" / "make_phantom_database.py"
+SPLIT = ROOT / "split_master.py"
+SCRIPTS = (GENERATOR, PHANTOM, SPLIT)
+
+NAME = "patient0001_2CH_ED"
+INFO = {"Sex": "F", "Age": 56, "ImageQuality": "Good", "EF": 54, "FrameRate": 48.4}
 # 16 wide, 10 high, every pixel different, nothing symmetric
 IMAGE = np.arange(160, dtype=np.uint8).reshape(10, 16)
 # cavity top left, myocardium at its right, atrium below, background elsewhere
@@ -53,7 +64,7 @@ def write(path: Path, data: bytes) -> Path:
 
 def write_pair(
     database: Path,
-    name: str = "patient0001_2CH_ED",
+    name: str = NAME,
     image: npt.ArrayLike = IMAGE,
     mask: npt.ArrayLike = MASK,
     suffix: str = ".nii.gz",
@@ -80,6 +91,11 @@ def picture(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(decoded, np.uint8)
 
 
+def array(path: Path) -> npt.NDArray[Any]:
+    """The pixels of a NIfTI file as nibabel reads them, (height, width) or with frames first."""
+    return np.asarray(nib.nifti1.load(path).dataobj).T
+
+
 def rows(folder: Path) -> list[dict[str, str]]:
     """The rows of metadata.csv, as the standard library reads them."""
     with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
@@ -90,3 +106,15 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, with its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def run(*words: object, line: str = "", **options: Any) -> tuple[int, str, str]:
+    """Run Python; its exit code, stdout and stderr.
+
+    line: a line of bash to run instead, in which "$@" stands for Python with these words.
+    """
+    command = [sys.executable, *map(str, words)]
+    if line:
+        command = ["bash", "-c", line, "bash", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    return done.returncode, done.stdout, done.stderr

@@ -25,6 +25,13 @@ def runner(main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[s
     return run
 
 
+def refusal(done: tuple[int, str, str]) -> str:
+    """The one line of a run that has refused to do anything."""
+    code, out, err = done
+    assert (code, out, err.count("\n")) == (2, "", 1), done
+    return err
+
+
 @pytest.fixture
 def generate(capsys: pytest.CaptureFixture[str]) -> Run:
     return runner(CAMUSImageMaskDatasetGenerator.main, capsys)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,8 @@ import make_phantom_database as script
 from camus import phantom
 
 from . import build
+from .build import PHANTOM, array
+from .conftest import Run, refusal
 
 Array = npt.NDArray[Any]
 VIEWS = ("2CH", "4CH")
@@ -35,15 +33,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def info(database: Path, patient: str, view: str) -> dict[str, str]:
     lines = (database / patient / f"Info_{view}.cfg").read_text().splitlines()
     return dict(line.split(": ") for line in lines)
-
-
-def array(path: Path) -> Array:
-    return np.asarray(nib.nifti1.load(path).dataobj).T
-
-
-def command(*arguments: object) -> list[str]:
-    """The script as users run it, cut off from their environment."""
-    return [sys.executable, "-I", script.__file__, *map(str, arguments)]
 
 
 def test_the_files_are_those_of_the_release(database: Path) -> None:
@@ -190,9 +179,9 @@ def test_speckle_widens_with_depth_and_is_new_in_every_frame() -> None:
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        arguments = command(tmp_path / name / "db", "--patients", 2, "--seed", seed)
-        out = subprocess.check_output(arguments, cwd=tmp_path, text=True, timeout=60)
-        assert "2 phantom patients" in out
+        target = tmp_path / name / "db"
+        code, out, _ = build.run("-I", PHANTOM, target, "--patients", 2, "--seed", seed)
+        assert code == 0 and "2 phantom patients" in out
     trees = [build.tree(tmp_path / name) for name in "abc"]
     assert trees[0] == trees[1]
     for name, data in trees[2].items():  # another seed draws other hearts
@@ -200,53 +189,23 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
     assert not any("half_sequence" in name for name in trees[0])
 
 
-def test_one_split_serves_databases_of_the_same_options(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert [script.main([str(tmp_path / name), "--patients", "1"]) for name in "ab"] == [0, 0]
+def test_one_split_serves_databases_of_the_same_options(make_phantoms: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        assert make_phantoms(tmp_path / name, "--patients", 1)[0] == 0
     before = build.tree(tmp_path)
-    for arguments in (["a", "--patients=1"], ["c"], ["d/database_split"], ["d/db", "--frames=1"]):
-        assert script.main([str(tmp_path / arguments[0]), *arguments[1:]]) == 2
-        reason = capsys.readouterr().err
-        assert reason.count("\n") == 1 and "--overwrite" not in reason  # it has no such option
-        assert "another run" not in reason  # there is none
+    for name, *options in (["a", "--patients=1"], ["c"], ["d/database_split"], ["d", "--frames=1"]):
+        line = refusal(make_phantoms(tmp_path / name, *options))
+        assert "--overwrite" not in line  # it has no such option
+        assert "another run" not in line  # there is none
     assert build.tree(tmp_path) == before
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "database_split"}
 
 
 @pytest.mark.parametrize("taken", ["db/mine.txt", "database_split/mine.txt", "db"])
 def test_a_place_with_something_in_it_is_refused(
-    taken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_phantoms: Run, tmp_path: Path, taken: str
 ) -> None:
     (tmp_path / taken).parent.mkdir(exist_ok=True)
     (tmp_path / taken).write_text("mine")
-    assert script.main([str(tmp_path / "db"), "--patients", "1"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    refusal(make_phantoms(tmp_path / "db", "--patients", 1))
     assert build.tree(tmp_path) == {taken: b"mine"}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
-    arguments = command(tmp_path / "db", "--patients", 2000)
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 30
-        while not list(tmp_path.rglob("*_4CH_ES_gt.nii.gz")):
-            assert run.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
-        run.send_signal(signal.SIGINT)
-        _, reason = run.communicate(timeout=30)
-    assert run.returncode == 130 and "Traceback" not in reason
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    import resource
-
-    def limit() -> None:  # the largest file in bytes; every image is larger
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    arguments = command(tmp_path / "db", "--patients", 3)
-    done = subprocess.run(arguments, preexec_fn=limit, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 2 and "free some space" in done.stderr
-    assert not list(tmp_path.iterdir())
