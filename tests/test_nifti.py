@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import struct
+import os
+import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -25,17 +24,20 @@ from .build import IMAGE
 SMALL = np.arange(35).reshape(5, 7)  # 7 wide, 5 high
 
 
-def inflaters() -> list[ModuleType]:
-    """The standard library's zlib, and isal's if it is installed."""
-    return list({module.__name__: module for module in (zlib, nifti.inflate)}.values())
+# The standard library's zlib, and isal's if it is installed
+INFLATERS = [zlib] if nifti.inflate is zlib else [zlib, nifti.inflate]
 
 
-@pytest.fixture(params=inflaters(), ids=lambda module: str(module.__name__), autouse=True)
-def _each_inflater(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+@pytest.fixture(params=INFLATERS, ids=lambda module: str(module.__name__), autouse=True)
+def _each_inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nifti, "inflate", request.param)
-    yield
+
+
+def with_extension() -> bytes:
+    """A NIfTI with 112 bytes of comment between its header and its pixels."""
+    image = nib.nifti1.Nifti1Image.from_bytes(build.nifti(SMALL))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 100))
+    return bytes(image.to_bytes())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def _each_inflater(
         (build.nifti(SMALL, vox_offset=0), SMALL),
         (build.nifti(SMALL, pixdim=[-1, 0.308, 0.308, 1, 1, 1, 1, 1]), SMALL),
         (build.nifti(SMALL, pixdim=[1, 0.308, -0.308, 1, 1, 1, 1, 1]), SMALL),
+        (with_extension(), SMALL),
         (build.nifti(SMALL[None]), SMALL),  # a third axis of one frame
         (build.nifti(SMALL, spacing=(308, 308), xyzt_units=3), SMALL),  # micrometres
         (build.nifti(SMALL, spacing=(0.000308, 0.000308), xyzt_units=1), SMALL),  # metres
@@ -82,13 +85,6 @@ def test_sequences_are_read_frame_by_frame(tmp_path: Path, axis: int) -> None:
     assert grid[:3] == (7, 5, 3)
 
 
-def test_header_extension_is_skipped(tmp_path: Path) -> None:
-    image = nib.Nifti1Image(SMALL.T.astype(np.float32), np.eye(4))
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 100))
-    _, values = nifti.read(build.write(tmp_path / "x.nii.gz", image.to_bytes()))
-    assert np.array_equal(values, [SMALL])
-
-
 @pytest.mark.parametrize("chunk", [1, 7, nifti.CHUNK])
 @pytest.mark.parametrize("border", [0, 100, 348, 352, 353, 352 + 4 * SMALL.size])
 def test_several_gzip_members_are_one_stream(
@@ -109,31 +105,29 @@ GOOD = build.nifti(SMALL)
     [
         (b"", "is empty"),
         (b"\x89PNG" + bytes(1000), "is not a NIfTI file but a PNG picture"),
-        (b"<!DOCTYPE html><title>Log in</title>", "but a web page"),
-        (b"PK\3\4" + bytes(100), "but a ZIP archive"),
+        (b"\n<!DOCTYPE html><title>Log in</title>", "but a web page"),
         (b"/annex/objects/SHA256E-s1--2.nii.gz\n", "but a git-annex pointer"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "but a git-lfs pointer"),
         (GOOD[:347], "ends within its header"),
         (build.nifti(SMALL, version=nib.Nifti2Image)[:500], "ends within its header"),
         (build.nifti(SMALL, magic=b"ni1"), "not a single .nii file"),
-        (build.nifti(SMALL, magic=b""), "not a single .nii file"),
         (GOOD[:-1], "ends before"),
         (GOOD + b"\0", "goes on after"),
         (build.nifti(SMALL, dim=[2, 7, 6, 1, 1, 1, 1, 1]), "ends before"),
         (build.nifti(SMALL, dim=[2, 7, 4, 1, 1, 1, 1, 1]), "goes on after"),
         (build.nifti(SMALL, dim=[2, 30000, 30000, 1, 1, 1, 1, 1]), "more than any"),
+        (build.nifti(SMALL, dim=[3, 700, 500, 1000, 1, 1, 1, 1]), "more than any"),
         (build.nifti(SMALL, dim=[0, 7, 5, 1, 1, 1, 1, 1]), "impossible dimensions"),
         (build.nifti(SMALL, dim=[8, 7, 5, 1, 1, 1, 1, 1]), "impossible dimensions"),
         (build.nifti(SMALL, dim=[2, -7, 5, 1, 1, 1, 1, 1]), "impossible dimensions"),
+        # 2 in the other byte order, which the size of the header alone tells
+        (build.nifti(SMALL, dim=[512, 7, 5, 1, 1, 1, 1, 1]), "impossible dimensions"),
         (build.nifti(SMALL, dim=[1, 35, 1, 1, 1, 1, 1, 1]), "has the dimensions 35"),
         (build.nifti(np.zeros((2, 3, 5, 7))), "has the dimensions 7 x 5 x 3 x 2"),
         (build.nifti(np.zeros((3, 1, 1, 5, 7))), "has the dimensions 7 x 5 x 1 x 1 x 3"),  # colours
         (build.nifti(np.zeros((60, 50, 5))), "5 x 50 pixels: time must be the last axis"),
-        (build.nifti(SMALL, pixdim=[1, 0, 0.3, 1, 1, 1, 1, 1]), "impossible pixel spacing"),
         (build.nifti(SMALL, pixdim=[1, 3e-4, 3e-4, 1, 1, 1, 1, 1]), "impossible pixel spacing"),
         (build.nifti(SMALL, pixdim=[1, 308, 308, 1, 1, 1, 1, 1]), "impossible pixel spacing"),
         (build.nifti(SMALL, pixdim=[1, np.nan, 0.3, 1, 1, 1, 1, 1]), "impossible pixel spacing"),
-        (build.nifti(SMALL, pixdim=[1, 0.3, np.inf, 1, 1, 1, 1, 1]), "impossible pixel spacing"),
         (build.nifti(SMALL, xyzt_units=7), "unknown unit"),
         (build.nifti(SMALL, datatype=3), "unknown data type"),
         (build.nifti(SMALL, datatype=128, bitpix=24), "stores colours"),
@@ -186,20 +180,15 @@ def test_a_file_bad_at_its_very_end_is_refused(tmp_path: Path, damage: Any, reas
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "x.nii.gz"
-    with pytest.raises(PairError, match="is not a file"):
-        nifti.read(path)
-    path.symlink_to("objects/gone")
-    with pytest.raises(PairError, match="is a broken link"):
-        nifti.read(path)
-
-
-def test_byte_order_follows_the_header_size_alone(tmp_path: Path) -> None:
-    """dim[0] = 512 would be 2 in the other byte order; it must not change how the file is read."""
-    data = bytearray(GOOD)
-    struct.pack_into("<h", data, 40, 512)
-    with pytest.raises(PairError, match="impossible dimensions"):
-        nifti.read(build.write(tmp_path / "x.nii", bytes(data)))
+    (tmp_path / "link").symlink_to("objects/gone")
+    (tmp_path / "folder").mkdir()
+    reasons = {"gone": "is not a file", "link": "is a broken link", "folder": "is not a file"}
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "fifo")
+        reasons["fifo"] = "is not a file"
+    for name, reason in reasons.items():
+        with pytest.raises(PairError, match=reason):
+            nifti.read(tmp_path / name)
 
 
 def grid_of(folder: Path, affine: Any, code: int = 1, spacing: float = 0.308) -> Grid:
