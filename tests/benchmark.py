@@ -15,7 +15,6 @@ import gzip
 import io
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -32,6 +31,8 @@ import CAMUSImageMaskDatasetGenerator as generator
 import make_phantom_database
 import split_master
 from camus import nifti, phantom
+
+from .build import SCRIPTS, run
 
 FRAMES = 19  # of a half sequence: the median of the release
 LEVEL = 6  # of gzip in the release, whose images it makes 6.5 times smaller
@@ -86,7 +87,7 @@ def say(what: str, *figures: float, digits: int = 0, aim: str = "") -> None:
 
 
 def copy(words: Sequence[str]) -> int:
-    code = subprocess.run(["cp", "-r", *words]).returncode
+    code = subprocess.run(["cp", "-r", *words], timeout=600).returncode
     os.sync()
     return code
 
@@ -209,13 +210,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     print(f"{'':46}{'zlib':>9}{'isal':>9}" + "   (isal is not installed)" * (len(INFLATERS) == 1))
-    for script in (generator, split_master, make_phantom_database):
+    for script in SCRIPTS:
         seconds = []
         for _ in range(args.rounds):
             started = time.perf_counter()
-            subprocess.run([sys.executable, str(script.__file__), "--help"], capture_output=True)
+            assert run(script, "--help")[0] == 0
             seconds.append(time.perf_counter() - started)
-        say(f"s, {script.__name__} --help", median(seconds), digits=2, aim="under 0.3")
+        say(f"s, {script.stem} --help", median(seconds), digits=2, aim="under 0.3")
     with tempfile.TemporaryDirectory() as name:
         key, number = Path(name, "made", "database"), min(args.patients, 50)
         cost = apart(key, make_phantom_database.main, "--patients", number)

@@ -25,9 +25,8 @@ from typing import NamedTuple
 
 from camus.output import DATASET_JSON, HIDDEN, MOVES
 
-ROOT = Path(__file__).resolve().parents[1]
-GENERATOR, SPLIT = "generator/CAMUSImageMaskDatasetGenerator.py", "split_master.py"
-PHANTOM = "generator/make_phantom_database.py"
+from .build import GENERATOR, PHANTOM, ROOT, SPLIT
+
 SCRIPTS = ("generator", "split", "phantoms")
 TARGET = "target"  # the name of every target, each in a folder of its own, called its place
 
@@ -60,10 +59,10 @@ def differences(found: Tree, wanted: Tree, top: str = "") -> list[str]:
 
 def begin(command: Command, place: Path) -> subprocess.Popen[str]:
     """Start a command that writes to a place."""
-    script, *words = (place / TARGET if word is TARGET else word for word in command)
+    words = [str(place / TARGET if word is TARGET else word) for word in command]
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even in the background
     return subprocess.Popen(
-        [sys.executable, str(ROOT / str(script)), *map(str, words)],
+        [sys.executable, *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen,
     )  # fmt: skip
 
@@ -71,7 +70,7 @@ def begin(command: Command, place: Path) -> subprocess.Popen[str]:
 def run(command: Command, place: Path) -> float:
     """Run a command to its end; the seconds it took."""
     started, process = time.perf_counter(), begin(command, place)
-    lines = process.communicate()[1]
+    lines = process.communicate(timeout=60)[1]
     finished = process.returncode == 2 and "--overwrite" not in command and "already" in lines
     assert process.returncode == 0 or finished, lines
     return time.perf_counter() - started
@@ -152,7 +151,7 @@ def kill(cases: Sequence[Case], kills: int, place: Path, rng: random.Random) -> 
         for _ in range(rng.randint(1, 3)):
             process = begin_and_wait(case, place, rng)
             process.kill()
-            process.communicate()
+            process.communicate(timeout=60)
             outcomes[state(case, place)] += 1
         run(last.command, place)
         if names := differences(tree(place), last.after):
@@ -167,7 +166,7 @@ def interrupt(case: Case, place: Path, rng: random.Random) -> tuple[str, float]:
     process = begin_and_wait(case, place, rng)
     process.send_signal(signal.SIGINT)
     sent = time.perf_counter()
-    lines = process.communicate()[1].splitlines()
+    lines = process.communicate(timeout=60)[1].splitlines()
     waited, code, changed = time.perf_counter() - sent, process.returncode, tree(place)
     unheard = not lines or lines[0].startswith("Exception ignored")  # in a callback of an import
     if code in (0, -signal.SIGINT) and unheard and not differences(changed, case.after):

@@ -30,7 +30,7 @@ SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
 
 def system(*command: object) -> None:
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=60)
 
 
 def mount(disk: Path) -> None:
@@ -70,7 +70,7 @@ def cut(case: Case, disk: Path, rng: random.Random | None) -> str:
         process = kills.begin_and_wait(case, place, rng)
     else:
         process = kills.begin(case.command, place)
-        process.wait()
+        process.wait(timeout=60)
     cut_power(disk)
     lines = process.communicate(timeout=60)[1]
     restart(disk)
