@@ -21,6 +21,10 @@ PHANTOM = ROOT / "generator" / "make_phantom_database.py"
 SPLIT = ROOT / "split_master.py"
 SCRIPTS = (GENERATOR, PHANTOM, SPLIT)
 
+# Where a test puts its patients and the scripts write, within the folder of the test
+DATABASE = Path("Große Daten", "database_nifti")
+MASTER, DATASET = Path("CAMUS master"), Path("the dataset")
+
 NAME = "patient0001_2CH_ED"
 INFO = {"Sex": "F", "Age": 56, "ImageQuality": "Good", "EF": 54, "FrameRate": 48.4}
 # 16 wide, 10 high, every pixel different, nothing symmetric

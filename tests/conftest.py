@@ -47,17 +47,7 @@ def make_phantoms(capsys: pytest.CaptureFixture[str]) -> Run:
     return runner(make_phantom_database.main, capsys)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """Where a test puts its patients: a name with a space and an umlaut."""
-    return tmp_path / "Große Daten" / "database_nifti"
-
-
-@pytest.fixture
-def master(tmp_path: Path) -> Path:
-    return tmp_path / "CAMUS master"
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    return tmp_path / "the dataset"
+@pytest.fixture(autouse=True)
+def _in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own; see DATABASE, MASTER and DATASET of build.py."""
+    monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from . import build
-from .build import NAME
+from .build import DATABASE, MASTER, NAME
 from .conftest import Run, refusal
 
 
@@ -32,23 +32,23 @@ from .conftest import Run, refusal
     ],
 )
 def test_other_folders_are_called_what_they_are(
-    generate: Run, tmp_path: Path, given: str, names: str, found: str
+    generate: Run, given: str, names: str, found: str
 ) -> None:
     for name in names.split():
-        build.write(tmp_path / name, b"")
-    before = build.tree(tmp_path)
-    line = refusal(generate(tmp_path / given, tmp_path / "master"))
-    assert str(tmp_path / given) in line and found in line
+        build.write(Path(name), b"")
+    before = build.tree(Path())
+    line = refusal(generate(given, MASTER))
+    assert given in line and found in line
     assert "patient0001/patient0001_2CH_ED" in line  # what is expected
     has_nothing = found in ("does not exist", "holds no patient folders")
     for advice in ("humanheart-project", "make_phantom_database.py demo/database_nifti"):
         assert (advice in line) == has_nothing
-    assert build.tree(tmp_path) == before and not (tmp_path / "master").exists()
+    assert build.tree(Path()) == before and not MASTER.exists()
 
 
-def test_the_folder_of_one_patient(generate: Run, database: Path, master: Path) -> None:
-    line = refusal(generate(build.write_pair(database), master))
-    assert f"is the folder of one patient: name the folder above it, {database}" in line
+def test_the_folder_of_one_patient(generate: Run) -> None:
+    line = refusal(generate(build.write_pair(DATABASE), MASTER))
+    assert f"is the folder of one patient: name the folder above it, {DATABASE.resolve()}" in line
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,15 @@ def test_the_folder_of_one_patient(generate: Run, database: Path, master: Path) 
         (("data",), "data/CAMUS_public/database_nifti"),
     ],
 )
-def test_the_database_is_found(
-    generate: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    given: tuple[str, ...],
-    place: str,
-) -> None:
-    build.write_pair(tmp_path / place)
-    monkeypatch.chdir(tmp_path)
+def test_the_database_is_found(generate: Run, given: tuple[str, ...], place: str) -> None:
+    build.write_pair(Path(place))
     assert generate(*given)[0] == 0
-    assert (tmp_path / f"CAMUS-master/images/{NAME}.jpg").exists()
+    assert Path(f"CAMUS-master/images/{NAME}.jpg").exists()
 
 
-def test_no_database_here(generate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_no_database_here(generate: Run) -> None:
     assert "no CAMUS_public or database_nifti here" in refusal(generate())
-    assert not list(tmp_path.iterdir())
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize(
@@ -109,30 +101,28 @@ def test_no_database_here(generate: Run, tmp_path: Path, monkeypatch: pytest.Mon
         ),
     ],
 )
-def test_nothing_is_left_out_without_a_word(
-    generate: Run, database: Path, master: Path, path: str, reason: str
-) -> None:
-    build.write_pair(database)
-    build.write(database / path, b"")
-    code, out, err = generate(database, master)
+def test_nothing_is_left_out_without_a_word(generate: Run, path: str, reason: str) -> None:
+    build.write_pair(DATABASE)
+    build.write(DATABASE / path, b"")
+    code, out, err = generate(DATABASE, MASTER)
     assert code == 1 and "1 pair written, 1 failed" in out
     assert err.startswith(reason) and err.count("\n") == 1
 
 
-def test_a_database_of_broken_links(generate: Run, database: Path, master: Path) -> None:
-    database.mkdir(parents=True)
-    (database / "patient0001").symlink_to("../.git/annex/objects/gone")
-    code, out, err = generate(database, master)
+def test_a_database_of_broken_links(generate: Run) -> None:
+    DATABASE.mkdir(parents=True)
+    (DATABASE / "patient0001").symlink_to("../.git/annex/objects/gone")
+    code, out, err = generate(DATABASE, MASTER)
     assert code == 1 and "0 pairs, so nothing was written, 1 failed" in out
     assert "patient0001: is a broken link: fetch" in err
 
 
-def test_names_that_differ_in_case_alone_clash(generate: Run, database: Path, master: Path) -> None:
+def test_names_that_differ_in_case_alone_clash(generate: Run) -> None:
     for patient in ("patient000a", "patient000A", "patient0001"):
-        build.write_pair(database, f"{patient}_2CH_ED")
-    if len(list(database.iterdir())) < 3:
+        build.write_pair(DATABASE, f"{patient}_2CH_ED")
+    if len(list(DATABASE.iterdir())) < 3:
         pytest.skip("so they do on this disk")
-    code, out, err = generate(database, master)
+    code, out, err = generate(DATABASE, MASTER)
     assert code == 1 and "1 pair written" in out
     assert "several files of one name: patient000A/" in err and err.count("\n") == 1
 
@@ -142,11 +132,11 @@ def test_names_that_differ_in_case_alone_clash(generate: Run, database: Path, ma
     [((), True), (("--views", "4CH"), False), (("--frames", "sequence"), False)],
 )
 def test_only_names_of_frames_that_were_asked_for_count(
-    generate: Run, database: Path, master: Path, options: tuple[str, ...], failed: bool
+    generate: Run, options: tuple[str, ...], failed: bool
 ) -> None:
-    build.write_pair(database, "patient0001_4CH_half_sequence", [build.IMAGE] * 2, [build.MASK] * 2)
-    folder = build.write_pair(database, "patient0001_4CH_ED")
+    build.write_pair(DATABASE, "patient0001_4CH_half_sequence", [build.IMAGE] * 2, [build.MASK] * 2)
+    folder = build.write_pair(DATABASE, "patient0001_4CH_ED")
     for name in ("patient0001_2ch_ed.nii.gz", "patient0002_2CH_ED_gt.nii.gz"):
         build.write(folder / name, b"")
-    code, _, err = generate(database, master, *options)
+    code, _, err = generate(DATABASE, MASTER, *options)
     assert code == int(failed) and err.count("\n") == 2 * failed

@@ -16,7 +16,20 @@ import numpy as np
 import pytest
 
 from . import build
-from .build import GENERATOR, IMAGE, MASK, NAME, PHANTOM, ROOT, SCRIPTS, SPLIT, run
+from .build import (
+    DATABASE,
+    DATASET,
+    GENERATOR,
+    IMAGE,
+    MASK,
+    MASTER,
+    NAME,
+    PHANTOM,
+    ROOT,
+    SCRIPTS,
+    SPLIT,
+    run,
+)
 from .conftest import Run, refusal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits, pipes and signals")
@@ -53,12 +66,12 @@ def peak(kind: str, *arguments: object) -> tuple[int, str, int]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_each_script_finds_its_library(tmp_path: Path, script: Path) -> None:
+def test_each_script_finds_its_library(script: Path) -> None:
     """Though another camus is on the path, and the folder of the script is not."""
     for name in ("camus.py", "generator.py"):
-        (tmp_path / name).write_text("raise SystemExit('the wrong one')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
-    code, out, err = run(script, "--help", cwd=tmp_path, env=environment)
+        Path(name).write_text("raise SystemExit('the wrong one')")
+    environment = {**os.environ, "PYTHONPATH": ".", "PYTHONSAFEPATH": "1"}
+    code, out, err = run(script, "--help", env=environment)
     assert (code, err) == (0, "") and "usage" in out
 
 
@@ -85,33 +98,31 @@ def test_the_split_does_without_nibabel() -> None:
 
 
 @posix
-def test_a_full_disk_leaves_everything_as_it_was(
-    database: Path, master: Path, dataset: Path
-) -> None:
+def test_a_full_disk_leaves_everything_as_it_was() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300))
     for number in range(8):
         image = IMAGE if number < 4 else noise  # whose files are too large
-        build.write_pair(database, f"patient000{number}_2CH_ED", image, 0 * image + 1)
+        build.write_pair(DATABASE, f"patient000{number}_2CH_ED", image, 0 * image + 1)
     full = limited(FSIZE=60_000)
-    line = refusal(run(GENERATOR, database, master, preexec_fn=full))
-    assert "File too large: free some space" in line and not master.exists()
-    assert run(GENERATOR, database, master, "--size", 64)[0] == 0
-    before = build.tree(master)
-    refusal(run(GENERATOR, database, master, "--overwrite", preexec_fn=full))
-    assert build.tree(master) == before
-    assert run(GENERATOR, database, master, "--overwrite")[0] == 0
-    there = set(master.parent.iterdir())
-    for command in ((SPLIT, master, dataset), (PHANTOM, dataset, "--patients", 1)):
+    line = refusal(run(GENERATOR, DATABASE, MASTER, preexec_fn=full))
+    assert "File too large: free some space" in line and not MASTER.exists()
+    assert run(GENERATOR, DATABASE, MASTER, "--size", 64)[0] == 0
+    before = build.tree(MASTER)
+    refusal(run(GENERATOR, DATABASE, MASTER, "--overwrite", preexec_fn=full))
+    assert build.tree(MASTER) == before
+    assert run(GENERATOR, DATABASE, MASTER, "--overwrite")[0] == 0
+    there = set(MASTER.parent.iterdir())
+    for command in ((SPLIT, MASTER, DATASET), (PHANTOM, DATASET, "--patients", 1)):
         assert "free some space" in refusal(run(*command, preexec_fn=full))
-        assert set(master.parent.iterdir()) == there
-    assert run(SPLIT, master, dataset)[0] == 0
+        assert set(MASTER.parent.iterdir()) == there
+    assert run(SPLIT, MASTER, DATASET)[0] == 0
 
 
 @linux
-def test_bombs_cost_nothing(database: Path, tmp_path: Path) -> None:
-    build.write_pair(database, "patient0002_2CH_ED")
-    normal = peak("VmHWM", database, tmp_path / "normal")[2]
-    folder = build.write_pair(database)
+def test_bombs_cost_nothing() -> None:
+    build.write_pair(DATABASE, "patient0002_2CH_ED")
+    normal = peak("VmHWM", DATABASE, "normal")[2]
+    folder = build.write_pair(DATABASE)
     image, mask = build.nifti(IMAGE), build.nifti(MASK)
     claims = build.nifti(IMAGE, dim=[2, 30000, 30000, 1, 1, 1, 1, 1])[:352]
     bomb = 16 * gzip.compress(bytes(256 * MEGABYTE), 9)
@@ -121,7 +132,7 @@ def test_bombs_cost_nothing(database: Path, tmp_path: Path) -> None:
         ("patient0001_2CH_ES_gt.nii.gz", gzip.compress(mask) + bomb),
     ):
         (folder / name).write_bytes(data)
-    code, err, bombed = peak("VmHWM", database, tmp_path / "bombed")
+    code, err, bombed = peak("VmHWM", DATABASE, "bombed")
     assert code == 1 and err.count("\n") == 2
     assert f"{NAME}: {NAME}.nii.gz: header claims 900000000 pixels" in err
     assert "ES_gt.nii.gz: goes on after" in err
@@ -139,17 +150,15 @@ def test_bombs_cost_nothing(database: Path, tmp_path: Path) -> None:
         'test ! -e /dev/full || "$@" > /dev/full 2>&1',
     ],
 )
-def test_the_work_is_done_whoever_listens(
-    generate: Run, database: Path, master: Path, dataset: Path, line: str
-) -> None:
+def test_the_work_is_done_whoever_listens(generate: Run, line: str) -> None:
     for patient in (1, 2, 3):
-        build.write_pair(database, f"patient000{patient}_2CH_ED")
-    for words in ((GENERATOR, database, master), (SPLIT, master, dataset), (SPLIT, "--help")):
+        build.write_pair(DATABASE, f"patient000{patient}_2CH_ED")
+    for words in ((GENERATOR, DATABASE, MASTER), (SPLIT, MASTER, DATASET), (SPLIT, "--help")):
         code, _, err = run(*words, line=line)
         assert (code, err) == (0, "")
-    generate(database, master.with_name("expected"))
-    assert build.tree(master) == build.tree(master.with_name("expected"))
-    assert len(list(dataset.glob("*/*/*.jpg"))) == 6 and (dataset / "dataset.json").exists()
+    generate(DATABASE, Path("expected"))
+    assert build.tree(MASTER) == build.tree(Path("expected"))
+    assert len(list(DATASET.glob("*/*/*.jpg"))) == 6 and (DATASET / "dataset.json").exists()
 
 
 @linux
@@ -161,34 +170,32 @@ def test_the_work_is_done_whoever_listens(
     ],
 )
 def test_scarce_resources_are_not_blamed_on_a_picture(
-    database: Path, master: Path, resource: str, patients: int, frames: int, jobs: int, reason: str
+    resource: str, patients: int, frames: int, jobs: int, reason: str
 ) -> None:
     frame = np.resize(np.arange(250), (1000, 1000))
     for patient in range(10, 10 + patients):
         name = f"patient00{patient}_2CH_half_sequence"
-        build.write_pair(database, name, [frame] * frames, [frame * 0 + 1] * frames)
+        build.write_pair(DATABASE, name, [frame] * frames, [frame * 0 + 1] * frames)
     limit = 8 if resource == "NOFILE" else peak("VmPeak", "--help")[2] + 100 * MEGABYTE
-    words = (GENERATOR, database, master, "--frames", "sequence", "--jobs", jobs)
+    words = (GENERATOR, DATABASE, MASTER, "--frames", "sequence", "--jobs", jobs)
     line = refusal(run(*words, preexec_fn=limited(**{resource: limit})))
     assert re.search(f"({reason}): try --jobs 1", line) and "_2CH_half_sequence:" not in line
-    assert not master.exists()
+    assert not MASTER.exists()
 
 
 @posix
 @pytest.mark.parametrize("script", [GENERATOR, PHANTOM])
-def test_more_ctrl_c_than_needed_is_one_ctrl_c(
-    database: Path, master: Path, tmp_path: Path, script: Path
-) -> None:
+def test_more_ctrl_c_than_needed_is_one_ctrl_c(script: Path) -> None:
     for number in range(400):
-        build.write_pair(database, f"patient{number:04}_2CH_ED")
-    there = set(tmp_path.rglob("*"))
-    words = [database, master, "--size", 2048] if script == GENERATOR else [master]
+        build.write_pair(DATABASE, f"patient{number:04}_2CH_ED")
+    there = set(Path().rglob("*"))
+    words = [DATABASE, MASTER, "--size", 2048] if script == GENERATOR else [MASTER]
     command = [sys.executable, str(script), *map(str, words)]
     pipe = subprocess.PIPE
     mind = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=mind) as process:
         deadline = time.monotonic() + 30
-        while not any(path.is_file() for path in master.rglob("*")):
+        while not any(path.is_file() for path in MASTER.rglob("*")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         for _ in range(20):
@@ -196,54 +203,49 @@ def test_more_ctrl_c_than_needed_is_one_ctrl_c(
             time.sleep(0.005)
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (130, "", f"{script.name}: interrupted\n")
-    assert set(tmp_path.rglob("*")) == there
+    assert set(Path().rglob("*")) == there
 
 
 @posix
-def test_one_name_too_long_is_the_failure_of_that_pair(
-    generate: Run, database: Path, master: Path
-) -> None:
+def test_one_name_too_long_is_the_failure_of_that_pair(generate: Run) -> None:
     long = "patient" + "x" * 230
-    build.write_pair(database, f"{long}_2CH_ED")
-    build.write_pair(database, "patient0002_2CH_ED")
-    code, out, err = generate(database, master, "--mirror")
+    build.write_pair(DATABASE, f"{long}_2CH_ED")
+    build.write_pair(DATABASE, "patient0002_2CH_ED")
+    code, out, err = generate(DATABASE, MASTER, "--mirror")
     assert code == 1 and "2 pairs written, 1 failed" in out
     assert err.startswith(f"{long}_2CH_ED: images/mirrored_{long}") and "File name too long" in err
-    assert len(build.tree(master)) == 6
+    assert len(build.tree(MASTER)) == 6
 
 
 @posix
-def test_the_root_of_a_disk_is_no_target(generate: Run, database: Path) -> None:
-    build.write_pair(database)
-    assert "name another folder" in refusal(generate(database, "/", "--overwrite"))
+def test_the_root_of_a_disk_is_no_target(generate: Run) -> None:
+    build.write_pair(DATABASE)
+    assert "name another folder" in refusal(generate(DATABASE, "/", "--overwrite"))
 
 
 @pytest.mark.parametrize(
     "patient", ["patient Jörg Å", "patient" + 193 * "x", "patient-1", "patient"]
 )
-def test_odd_names(
-    generate: Run, split: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "-data").mkdir()
-    build.write_pair(tmp_path / "-data", f"{patient}_2CH_half_sequence", [IMAGE] * 2, [MASK] * 2)
+def test_odd_names(generate: Run, split: Run, patient: str) -> None:
+    Path("-data").mkdir()
+    build.write_pair(Path("-data"), f"{patient}_2CH_half_sequence", [IMAGE] * 2, [MASK] * 2)
     code, _, err = generate("--frames", "sequence", "--mirror", "--size", 32, "--", "-data", "-out")
     assert (code, err) == (0, "")
     name = f"mirrored_{patient}_2CH_half_sequence_frame02.jpg"
-    assert (tmp_path / "-out" / "masks" / name).stat().st_size
+    assert (Path("-out/masks") / name).stat().st_size
     assert split("--ratios", 1, 0, 0, "--", "-out", "-dataset")[0] == 0
-    assert (tmp_path / "-dataset" / "train" / "images" / name).exists()
+    assert (Path("-dataset/train/images") / name).exists()
 
 
 @linux
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_names_that_cannot_be_shown(database: Path, tmp_path: Path, locale: str) -> None:
+def test_names_that_cannot_be_shown(locale: str) -> None:
     patient = os.fsdecode(b"patient\xff\xc3\xa4")
-    build.write_pair(database, f"{patient}_2CH_ED")
-    build.write_pair(database, f"{patient}_2CH_ES", mask=MASK * 0)
-    master, dataset = tmp_path / os.fsdecode(b"out\xfe"), tmp_path / "dataset"
+    build.write_pair(DATABASE, f"{patient}_2CH_ED")
+    build.write_pair(DATABASE, f"{patient}_2CH_ES", mask=MASK * 0)
+    master, dataset = Path(os.fsdecode(b"out\xfe")), DATASET
     environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    code, out, err = run(GENERATOR, database, master, env=environment)
+    code, out, err = run(GENERATOR, DATABASE, master, env=environment)
     assert code == 1 and "1 pair written, 1 failed" in out and err.count("\n") == 1
     assert (master / "images" / f"{patient}_2CH_ED.jpg").exists()
     code, _, err = run(SPLIT, master, dataset, "--ratios", 1, 0, 0, env=environment)

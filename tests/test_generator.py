@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from . import build
-from .build import IMAGE, INFO, MASK, NAME, picture, rows
+from .build import DATABASE, IMAGE, INFO, MASK, MASTER, NAME, picture, rows
 from .conftest import Run, refusal
 
 # 16 pixels a side hold the tiny frames as they are, three black rows above and below
@@ -21,24 +21,22 @@ FACTS = ("sex", "age", "image_quality", "ef", "frame_rate")
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii"])
-def test_a_pair_comes_out_pixel_for_pixel(
-    generate: Run, database: Path, master: Path, suffix: str
-) -> None:
-    build.write_pair(database, suffix=suffix)
-    code, out, err = generate(database, master, *EXACT)
+def test_a_pair_comes_out_pixel_for_pixel(generate: Run, suffix: str) -> None:
+    build.write_pair(DATABASE, suffix=suffix)
+    code, out, err = generate(DATABASE, MASTER, *EXACT)
     assert (code, err) == (0, "")
-    assert f"{master}: 1 pair written, 0 failed" in out
-    image, mask = (picture(master / kind / f"{NAME}.png") for kind in ("images", "masks"))
+    assert f"{MASTER}: 1 pair written, 0 failed" in out
+    image, mask = (picture(MASTER / kind / f"{NAME}.png") for kind in ("images", "masks"))
     assert np.array_equal(image[3:13], IMAGE)
     assert np.array_equal(mask[3:13], MASK * 85)
     assert not image[:3].any() and not image[13:].any() and not mask[:3].any()
 
 
-def test_the_files_of_a_master(generate: Run, database: Path, master: Path) -> None:
+def test_the_files_of_a_master(generate: Run) -> None:
     for name in (NAME, "patient0001_4CH_ES", "patient0010_2CH_ED", "patient0002_2CH_ED"):
-        build.write_pair(database, name)
-    build.write_pair(database, "patient0002_2CH_half_sequence", [IMAGE] * 2, [MASK] * 2)
-    code, out, _ = generate(database, master)
+        build.write_pair(DATABASE, name)
+    build.write_pair(DATABASE, "patient0002_2CH_half_sequence", [IMAGE] * 2, [MASK] * 2)
+    code, out, _ = generate(DATABASE, MASTER)
     assert code == 0 and "4 pairs written" in out
     assert (
         "3 patients with 4 of 12 pairs; the whole release has 500 patients and 2,000 pairs" in out
@@ -46,9 +44,9 @@ def test_the_files_of_a_master(generate: Run, database: Path, master: Path) -> N
     assert "1 half sequence not asked for" in out
     stems = [NAME, "patient0001_4CH_ES", "patient0002_2CH_ED", "patient0010_2CH_ED"]
     expected = {f"{kind}/{stem}.jpg" for kind in ("images", "masks") for stem in stems}
-    assert set(build.tree(master)) == expected | {"metadata.csv", "dataset.json"}
-    assert [row["file_name"] for row in rows(master)] == [f"images/{stem}.jpg" for stem in stems]
-    assert picture(master / f"images/{NAME}.jpg").shape == (512, 512)
+    assert set(build.tree(MASTER)) == expected | {"metadata.csv", "dataset.json"}
+    assert [row["file_name"] for row in rows(MASTER)] == [f"images/{stem}.jpg" for stem in stems]
+    assert picture(MASTER / f"images/{NAME}.jpg").shape == (512, 512)
 
 
 @pytest.mark.parametrize(
@@ -64,67 +62,63 @@ def test_the_files_of_a_master(generate: Run, database: Path, master: Path) -> N
         (("--fit", "stretch"), [0, 85, 170, 255]),
     ],
 )
-def test_mask_options(
-    generate: Run, database: Path, master: Path, options: Any, levels: list[int]
-) -> None:
-    build.write_pair(database)
-    assert generate(database, master, "--size", 256, *options)[0] == 0
-    (path,) = (master / "masks").iterdir()
+def test_mask_options(generate: Run, options: Any, levels: list[int]) -> None:
+    build.write_pair(DATABASE)
+    assert generate(DATABASE, MASTER, "--size", 256, *options)[0] == 0
+    (path,) = (MASTER / "masks").iterdir()
     suffix = "png" if "png" in options or "index" in options else "jpg"
     assert path.name == f"{NAME}.{suffix}"
     top, height = (0, 256) if "stretch" in options else (48, 160)
     rows = (top + (np.arange(10) + 0.5) * height / 10).astype(int)  # through middles of pixels
     middles = picture(path)[np.ix_(rows, np.arange(8, 256, 16))].astype(int)
     assert np.abs(middles - np.array(levels)[MASK]).max() <= (0 if suffix == "png" else 20)
-    assert picture(next((master / "images").iterdir())).shape == (256, 256)
+    assert picture(next((MASTER / "images").iterdir())).shape == (256, 256)
 
 
-def test_quality_changes_the_file(generate: Run, database: Path, tmp_path: Path) -> None:
-    build.write_pair(database)
+def test_quality_changes_the_file(generate: Run) -> None:
+    build.write_pair(DATABASE)
     sizes = []
     for quality in ("85", "100"):
-        assert generate(database, tmp_path / quality, "--quality", quality)[0] == 0
-        sizes.append((tmp_path / quality / f"images/{NAME}.jpg").stat().st_size)
+        assert generate(DATABASE, quality, "--quality", quality)[0] == 0
+        sizes.append(Path(f"{quality}/images/{NAME}.jpg").stat().st_size)
     assert sizes[0] < sizes[1]
 
 
-def test_a_setting_that_no_mask_survives_takes_one_line(
-    generate: Run, database: Path, master: Path
-) -> None:
+def test_a_setting_that_no_mask_survives_takes_one_line(generate: Run) -> None:
     for patient in range(1, 6):
-        build.write_pair(database, f"patient000{patient}_2CH_ED")
-    assert generate(database, master, "--size", 350)[0] == 0
-    before = build.tree(master)
+        build.write_pair(DATABASE, f"patient000{patient}_2CH_ED")
+    assert generate(DATABASE, MASTER, "--size", 350)[0] == 0
+    before = build.tree(MASTER)
     options = ("--size", 350, "--quality", 3, "--overwrite")
-    code, out, err = generate(database, master, *options)
+    code, out, err = generate(DATABASE, MASTER, *options)
     assert code == 1 and err.startswith("all 5: the mask does not survive JPG at quality 3")
     assert "--masks index" in err and err.count("\n") == 1
     assert "0 pairs, so nothing was written, 5 failed" in out
-    assert build.tree(master) == before
+    assert build.tree(MASTER) == before
 
 
-def test_mirror(generate: Run, database: Path, master: Path) -> None:
-    build.write_pair(database, image=IMAGE[:, :7], mask=MASK[:, :7])
-    code, out, _ = generate(database, master, *EXACT, "--mirror")
+def test_mirror(generate: Run) -> None:
+    build.write_pair(DATABASE, image=IMAGE[:, :7], mask=MASK[:, :7])
+    code, out, _ = generate(DATABASE, MASTER, *EXACT, "--mirror")
     assert code == 0 and "2 pairs written" in out
     for kind in ("images", "masks"):
-        plain, mirrored = (picture(master / kind / f"{m}{NAME}.png") for m in ("", "mirrored_"))
+        plain, mirrored = (picture(MASTER / kind / f"{m}{NAME}.png") for m in ("", "mirrored_"))
         assert np.array_equal(mirrored, plain[:, ::-1])
-    mirrored_row, row = rows(master)
+    mirrored_row, row = rows(MASTER)
     assert mirrored_row["file_name"] == f"images/mirrored_{NAME}.png"
     assert (mirrored_row["mirrored"], row["mirrored"]) == ("1", "0")
     for line in (row, mirrored_row):
-        columns = np.nonzero(picture(master / line["file_name"]).any(axis=0))[0]
+        columns = np.nonzero(picture(MASTER / line["file_name"]).any(axis=0))[0]
         assert columns[0] == int(line["left"])
         assert columns[-1] == int(line["left"]) + int(line["width"]) - 1
 
 
-def test_metadata_from_info_files(generate: Run, database: Path, master: Path) -> None:
-    folder = build.write_pair(database, spacing=(0.2, 0.4))
-    build.write_pair(database, "patient0001_4CH_ES")
+def test_metadata_from_info_files(generate: Run) -> None:
+    folder = build.write_pair(DATABASE, spacing=(0.2, 0.4))
+    build.write_pair(DATABASE, "patient0001_4CH_ES")
     build.write_info(folder, ED=1, ES=18, NbFrame=18, **INFO)
-    assert generate(database, master, "--size", 64)[0] == 0
-    with_info, without = rows(master)
+    assert generate(DATABASE, MASTER, "--size", 64)[0] == 0
+    with_info, without = rows(MASTER)
     assert with_info == {
         "file_name": f"images/{NAME}.jpg", "mask_file_name": f"masks/{NAME}.jpg",
         "patient": "patient0001", "view": "2CH", "instant": "ED", "frame": "", "mirrored": "0",
@@ -138,12 +132,12 @@ def test_metadata_from_info_files(generate: Run, database: Path, master: Path) -
     assert [without[name] for name in FACTS] == ["unknown", "", "unknown", "", ""]
 
 
-def test_info_values_are_understood(generate: Run, database: Path, master: Path) -> None:
-    folder = build.write_pair(database)
+def test_info_values_are_understood(generate: Run) -> None:
+    folder = build.write_pair(DATABASE)
     build.write_info(folder, LVef="50.5", Sex="f")  # as the older release calls the EF
-    code, _, err = generate(database, master)
+    code, _, err = generate(DATABASE, MASTER)
     assert (code, err) == (0, "")
-    assert [rows(master)[0][name] for name in ("ef", "sex")] == ["50.5", "F"]
+    assert [rows(MASTER)[0][name] for name in ("ef", "sex")] == ["50.5", "F"]
 
 
 @pytest.mark.parametrize(
@@ -154,22 +148,20 @@ def test_info_values_are_understood(generate: Run, database: Path, master: Path)
         ("ImageQuality", "Superb"), ("ED", "first"),
     ],
 )  # fmt: skip
-def test_odd_info_values_are_left_out_and_said_once(
-    generate: Run, database: Path, master: Path, key: str, value: str
-) -> None:
+def test_odd_info_values_are_left_out_and_said_once(generate: Run, key: str, value: str) -> None:
     for name in (NAME, "patient0001_2CH_ES"):
-        build.write_info(build.write_pair(database, name), **{key: value})
-    code, _, err = generate(database, master, *EXACT)
+        build.write_info(build.write_pair(DATABASE, name), **{key: value})
+    code, _, err = generate(DATABASE, MASTER, *EXACT)
     assert code == 0 and err.count("\n") == 1
     assert "1 value of Info files is not plausible and was left empty; the first: " in err
     assert f"patient0001/Info_2CH.cfg: {key}: " in err and len(err) < 300
-    assert {rows(master)[0][name] for name in FACTS} == {"", "unknown"}
+    assert {rows(MASTER)[0][name] for name in FACTS} == {"", "unknown"}
 
 
-def test_dataset_json(generate: Run, database: Path, master: Path) -> None:
-    build.write_pair(database)
-    generate(database, master, "--structures", "2", "lv", "--jobs", 1)
-    description = json.loads((master / "dataset.json").read_text(encoding="utf-8"))
+def test_dataset_json(generate: Run) -> None:
+    build.write_pair(DATABASE)
+    generate(DATABASE, MASTER, "--structures", "2", "lv", "--jobs", 1)
+    description = json.loads((MASTER / "dataset.json").read_text(encoding="utf-8"))
     assert [(label["label"], label["gray_level"]) for label in description["labels"]] == [
         (0, 0), (1, 85), (2, 170),
     ]  # fmt: skip
@@ -188,23 +180,21 @@ def test_dataset_json(generate: Run, database: Path, master: Path) -> None:
         ({}, ["unknown"] * 3),
     ],
 )
-def test_half_sequence(
-    generate: Run, database: Path, master: Path, info: dict[str, int], instants: list[str]
-) -> None:
+def test_half_sequence(generate: Run, info: dict[str, int], instants: list[str]) -> None:
     images = np.stack([IMAGE, IMAGE + 50, IMAGE + 90])
     masks = np.stack([MASK, MASK[::-1], MASK[:, ::-1]])
-    folder = build.write_pair(database, SEQUENCE, images, masks)
-    build.write_pair(database)
+    folder = build.write_pair(DATABASE, SEQUENCE, images, masks)
+    build.write_pair(DATABASE)
     build.write_info(folder, "4CH", **info)
-    code, out, err = generate(database, master, *EXACT, "--frames", "sequence")
+    code, out, err = generate(DATABASE, MASTER, *EXACT, "--frames", "sequence")
     assert (code, err) == (0, "") and "3 pairs written" in out
     assert "1 patient with 1 of 2 half sequences" in out
     for number in range(3):
         name = f"{SEQUENCE}_frame0{number + 1}.png"
-        assert np.array_equal(picture(master / "images" / name)[3:13], images[number])
-        assert np.array_equal(picture(master / "masks" / name)[3:13], masks[number] * 85)
-    assert [row["instant"] for row in rows(master)] == instants
-    assert [row["frame"] for row in rows(master)] == ["1", "2", "3"]
+        assert np.array_equal(picture(MASTER / "images" / name)[3:13], images[number])
+        assert np.array_equal(picture(MASTER / "masks" / name)[3:13], masks[number] * 85)
+    assert [row["instant"] for row in rows(MASTER)] == instants
+    assert [row["frame"] for row in rows(MASTER)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -218,35 +208,33 @@ def test_half_sequence(
     ],
 )
 def test_frames_that_contradict_the_info_file(
-    generate: Run, database: Path, master: Path, info: dict[str, int], frames: int, reason: str
+    generate: Run, info: dict[str, int], frames: int, reason: str
 ) -> None:
-    folder = build.write_pair(database, SEQUENCE, [IMAGE] * frames, [MASK] * frames)
+    folder = build.write_pair(DATABASE, SEQUENCE, [IMAGE] * frames, [MASK] * frames)
     build.write_info(folder, "4CH", **info)
-    code, _, err = generate(database, master, "--frames", "sequence")
+    code, _, err = generate(DATABASE, MASTER, "--frames", "sequence")
     assert (code, err) == (1, f"{SEQUENCE}: {SEQUENCE}.nii.gz: {reason}\n")
-    assert not master.exists()
+    assert not MASTER.exists()
 
 
 @pytest.mark.parametrize("last", [0 * MASK, MASK + 1])
-def test_a_sequence_is_written_whole_or_not_at_all(
-    generate: Run, database: Path, master: Path, last: Any
-) -> None:
-    build.write_pair(database, SEQUENCE, [IMAGE] * 3, [MASK, MASK, last])
-    build.write_pair(database, SEQUENCE.replace("4CH", "2CH"), [IMAGE] * 2, [MASK] * 2)
-    code, out, err = generate(database, master, "--frames", "sequence")
+def test_a_sequence_is_written_whole_or_not_at_all(generate: Run, last: Any) -> None:
+    build.write_pair(DATABASE, SEQUENCE, [IMAGE] * 3, [MASK, MASK, last])
+    build.write_pair(DATABASE, SEQUENCE.replace("4CH", "2CH"), [IMAGE] * 2, [MASK] * 2)
+    code, out, err = generate(DATABASE, MASTER, "--frames", "sequence")
     assert code == 1 and err.startswith(f"{SEQUENCE}: {SEQUENCE}_gt.nii.gz: ")
     assert "2 pairs written, 1 failed" in out
-    assert not list((master / "images").glob(f"{SEQUENCE}*"))
+    assert not list((MASTER / "images").glob(f"{SEQUENCE}*"))
 
 
-def test_views(generate: Run, database: Path, master: Path) -> None:
+def test_views(generate: Run) -> None:
     for view in ("2CH", "4CH"):
-        build.write_pair(database, f"patient0001_{view}_ED")
-    code, out, _ = generate(database, master, "--views", "4ch")
+        build.write_pair(DATABASE, f"patient0001_{view}_ED")
+    code, out, _ = generate(DATABASE, MASTER, "--views", "4ch")
     assert code == 0 and "1 patient with 1 of 2 pairs" in out
-    assert [row["view"] for row in rows(master)] == ["4CH"]
-    assert generate(database, master, "--views", "2CH", "4CH", "--overwrite")[0] == 0
-    assert [row["view"] for row in rows(master)] == ["2CH", "4CH"]
+    assert [row["view"] for row in rows(MASTER)] == ["4CH"]
+    assert generate(DATABASE, MASTER, "--views", "2CH", "4CH", "--overwrite")[0] == 0
+    assert [row["view"] for row in rows(MASTER)] == ["2CH", "4CH"]
 
 
 IMAGE_FILE, MASK_FILE = f"{NAME}.nii.gz", f"{NAME}_gt.nii.gz"
@@ -267,53 +255,51 @@ IMAGE_FILE, MASK_FILE = f"{NAME}.nii.gz", f"{NAME}_gt.nii.gz"
     ],
 )
 def test_a_bad_pair_is_named_and_the_rest_is_done(
-    generate: Run, database: Path, master: Path, file: str, data: bytes | None, reason: str
+    generate: Run, file: str, data: bytes | None, reason: str
 ) -> None:
-    path = build.write_pair(database) / file
+    path = build.write_pair(DATABASE) / file
     path.unlink() if data is None else path.write_bytes(data)
-    build.write_pair(database, "patient0002_4CH_ES")
-    code, out, err = generate(database, master)
+    build.write_pair(DATABASE, "patient0002_4CH_ES")
+    code, out, err = generate(DATABASE, MASTER)
     assert code == 1 and "1 pair written, 1 failed" in out
     assert err.startswith(f"{NAME}: {reason}") and err.count("\n") == 1
-    written = set(build.tree(master)) - {"metadata.csv", "dataset.json"}
+    written = set(build.tree(MASTER)) - {"metadata.csv", "dataset.json"}
     assert written == {"images/patient0002_4CH_ES.jpg", "masks/patient0002_4CH_ES.jpg"}
-    assert [row["patient"] for row in rows(master)] == ["patient0002"]
+    assert [row["patient"] for row in rows(MASTER)] == ["patient0002"]
 
 
-def test_litter_is_passed_over(generate: Run, database: Path, master: Path) -> None:
-    folder = build.write_pair(database)
+def test_litter_is_passed_over(generate: Run) -> None:
+    folder = build.write_pair(DATABASE)
     for name in (".DS_Store", f"._{NAME}.nii.gz", "Thumbs.db", "notes.txt"):
         (folder / name).write_bytes(b"litter")
     for name in (".patient0003", "notes.txt", "patients.csv"):
-        (database / name).write_bytes(b"litter")
-    code, out, err = generate(database, master)
+        (DATABASE / name).write_bytes(b"litter")
+    code, out, err = generate(DATABASE, MASTER)
     assert (code, err) == (0, "") and "1 pair written" in out
 
 
-def test_output_depends_on_input_and_options_alone(
-    generate: Run, database: Path, tmp_path: Path
-) -> None:
+def test_output_depends_on_input_and_options_alone(generate: Run) -> None:
     for number in range(5):
-        build.write_pair(database, f"patient000{number}_2CH_ED")
-    generate(database, tmp_path / "one", "--jobs", 1)
-    generate(database, tmp_path / "elsewhere" / "other", "--jobs", 4)
-    assert build.tree(tmp_path / "one") == build.tree(tmp_path / "elsewhere" / "other")
+        build.write_pair(DATABASE, f"patient000{number}_2CH_ED")
+    generate(DATABASE, "one", "--jobs", 1)
+    generate(DATABASE, "elsewhere/other", "--jobs", 4)
+    assert build.tree(Path("one")) == build.tree(Path("elsewhere/other"))
 
 
-def test_a_second_run_names_both_ways_out(generate: Run, database: Path, master: Path) -> None:
-    build.write_pair(database)
-    generate(database, master)
-    before = build.tree(master)
-    line = refusal(generate(database, master, "--size", 64))
-    assert f"{master} is there already: replace it with --overwrite, or name another" in line
-    assert build.tree(master) == before
-    foreign = build.write(master / "images/holiday.jpg", b"mine")
-    line = refusal(generate(database, master, "--overwrite"))
+def test_a_second_run_names_both_ways_out(generate: Run) -> None:
+    build.write_pair(DATABASE)
+    generate(DATABASE, MASTER)
+    before = build.tree(MASTER)
+    line = refusal(generate(DATABASE, MASTER, "--size", 64))
+    assert f"{MASTER} is there already: replace it with --overwrite, or name another" in line
+    assert build.tree(MASTER) == before
+    foreign = build.write(MASTER / "images/holiday.jpg", b"mine")
+    line = refusal(generate(DATABASE, MASTER, "--overwrite"))
     assert "holds images/holiday.jpg, which" in line
-    assert build.tree(master) == {**before, "images/holiday.jpg": b"mine"}
+    assert build.tree(MASTER) == {**before, "images/holiday.jpg": b"mine"}
     foreign.unlink()
-    assert generate(database, master, "--masks", "index", "--overwrite")[0] == 0
-    assert sorted(build.tree(master)) == [
+    assert generate(DATABASE, MASTER, "--masks", "index", "--overwrite")[0] == 0
+    assert sorted(build.tree(MASTER)) == [
         "dataset.json", f"images/{NAME}.jpg", f"masks/{NAME}.png", "metadata.csv",
     ]  # fmt: skip
 
@@ -329,21 +315,19 @@ def test_a_second_run_names_both_ways_out(generate: Run, database: Path, master:
         (("--no-such-option",), "unrecognized"),
     ],
 )
-def test_wrong_use_takes_one_line(
-    generate: Run, database: Path, arguments: Any, reason: str
-) -> None:
-    line = refusal(generate(database, *arguments))
+def test_wrong_use_takes_one_line(generate: Run, arguments: Any, reason: str) -> None:
+    line = refusal(generate(DATABASE, *arguments))
     assert reason in line and "--help" in line
 
 
-def test_the_release_stays_as_it_is(generate: Run, database: Path) -> None:
-    build.write_pair(database)
-    before = build.tree(database)
-    assert "is in the database" in refusal(generate(database, database / "CAMUS-master"))
-    assert build.tree(database) == before
+def test_the_release_stays_as_it_is(generate: Run) -> None:
+    build.write_pair(DATABASE)
+    before = build.tree(DATABASE)
+    assert "is in the database" in refusal(generate(DATABASE, DATABASE / "CAMUS-master"))
+    assert build.tree(DATABASE) == before
 
 
-def test_nothing_to_convert(generate: Run, database: Path, master: Path) -> None:
-    build.write_pair(database)
-    line = refusal(generate(database, master, "--frames", "sequence"))
-    assert "no sequence frames" in line and "--frames key" in line and not master.exists()
+def test_nothing_to_convert(generate: Run) -> None:
+    build.write_pair(DATABASE)
+    line = refusal(generate(DATABASE, MASTER, "--frames", "sequence"))
+    assert "no sequence frames" in line and "--frames key" in line and not MASTER.exists()

@@ -19,7 +19,7 @@ import pytest
 from camus import phantom
 
 from . import build
-from .build import IMAGE, INFO, MASK, README, array, picture, rows
+from .build import DATABASE, DATASET, IMAGE, INFO, MASK, MASTER, README, array, picture, rows
 from .conftest import Run
 from .test_phantom import discs
 
@@ -34,65 +34,59 @@ def block(word: str) -> str:
     return str(found)
 
 
-def make_master(generate: Run, database: Path, master: Path, missing: set[int]) -> None:
+def make_master(generate: Run, missing: set[int]) -> None:
     """Ten patients; those missing have no Info file, and patient 2 an EF of 50.5."""
     for number in range(1, 11):
-        folder = build.write_pair(database, f"patient{number:04}_2CH_ED")
+        folder = build.write_pair(DATABASE, f"patient{number:04}_2CH_ED")
         if number not in missing:
             build.write_info(folder, **{**INFO, "EF": 50.5 if number == 2 else 54})
-    assert generate(database, master, "--size", 32)[0] == 0
+    assert generate(DATABASE, MASTER, "--size", 32)[0] == 0
 
 
 # Whose EF is missing: one patient of train, all of test, all but one of train
 @pytest.mark.parametrize("missing", [{1}, {5}, {*range(1, 11)} - {7}])
 def test_hugging_face_and_pandas_see_one_type_in_every_column(
-    generate: Run, split: Run, database: Path, master: Path, dataset: Path, missing: set[int]
+    generate: Run, split: Run, missing: set[int]
 ) -> None:
     import datasets
 
-    make_master(generate, database, master, missing)
-    assert split(master, dataset)[0] == 0
-    assert [row["patient"] for row in rows(dataset / "test")] == ["patient0005"]
-    tables = [pandas.read_csv(dataset / subset / "metadata.csv") for subset in SUBSETS.values()]
+    make_master(generate, missing)
+    assert split(MASTER, DATASET)[0] == 0
+    assert [row["patient"] for row in rows(DATASET / "test")] == ["patient0005"]
+    tables = [pandas.read_csv(DATASET / subset / "metadata.csv") for subset in SUBSETS.values()]
     assert all(table.dtypes.equals(tables[0].dtypes) for table in tables)
-    cache = str(dataset.with_name("cache"))
-    for path, options in (("imagefolder", {"data_dir": str(dataset)}), (str(dataset), {})):
-        loaded = datasets.load_dataset(path, cache_dir=cache, **options)
+    for path, options in (("imagefolder", {"data_dir": str(DATASET)}), (str(DATASET), {})):
+        loaded = datasets.load_dataset(path, cache_dir="cache", **options)
         streamed = datasets.load_dataset(path, streaming=True, **options)
         assert {name: len(loaded[name]) for name in SUBSETS} == SIZES
         for name, subset in SUBSETS.items():
-            row = rows(dataset / subset)[0]
+            row = rows(DATASET / subset)[0]
             for found in (loaded[name][0], next(iter(streamed[name]))):
                 assert found["patient"] == row["patient"] and found["mirrored"] == 0
                 assert found["ef"] == (float(row["ef"]) if row["ef"] else None)
                 for kind, column in (("image", "file_name"), ("mask", "mask_file_name")):
-                    expected = picture(dataset / subset / row[column])
+                    expected = picture(DATASET / subset / row[column])
                     assert np.array_equal(np.array(found[kind]), expected)
 
 
-def test_hugging_face_reads_the_zip(
-    generate: Run, split: Run, database: Path, master: Path, tmp_path: Path
-) -> None:
+def test_hugging_face_reads_the_zip(generate: Run, split: Run) -> None:
     import datasets
 
-    make_master(generate, database, master, set())
-    assert split(master, tmp_path / "X", "--zip")[0] == 0
+    make_master(generate, set())
+    assert split(MASTER, "X", "--zip")[0] == 0
     (form,) = re.findall(r'"(zip://train/\*\*::X.zip)"', README)
-    form = form.replace("X.zip", str(tmp_path / "X.zip"))
     files = {name: form.replace("train", subset, 1) for name, subset in SUBSETS.items()}
-    cache = str(tmp_path / "cache")
-    loaded = datasets.load_dataset("imagefolder", data_files=files, cache_dir=cache)
+    loaded = datasets.load_dataset("imagefolder", data_files=files, cache_dir="cache")
     assert {name: len(loaded[name]) for name in SUBSETS} == SIZES
 
 
 @pytest.fixture
-def in_place(generate: Run, split: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def in_place(generate: Run, split: Run) -> Any:
     """Makes a dataset under its default name in the current folder."""
-    monkeypatch.chdir(tmp_path)
 
     def make(*options: object) -> None:
         for number in (1, 2, 3, 4):
-            build.write_pair(tmp_path / "database_nifti", f"patient000{number}_2CH_ED")
+            build.write_pair(Path("database_nifti"), f"patient000{number}_2CH_ED")
         assert generate("--size", 160, *options)[0] == 0
         assert split("--ratios", 0.5, 0.25, 0.25)[0] == 0
 
@@ -128,14 +122,14 @@ def test_the_lines_for_numpy_and_pytorch_give_every_label_back(
     assert np.array_equal(labels[30:130], small) and not labels[:30].any()
 
 
-def test_the_lines_for_nnunet_make_its_raw_folder(in_place: Any, tmp_path: Path) -> None:
+def test_the_lines_for_nnunet_make_its_raw_folder(in_place: Any) -> None:
     in_place("--masks", "index", "--format", "png")
     exec(block("Dataset501_CAMUS"), {})
-    raw = tmp_path / "nnUNet_raw" / "Dataset501_CAMUS"
+    raw = Path("nnUNet_raw/Dataset501_CAMUS")
     described = json.loads((raw / "dataset.json").read_text())
     assert described["numTraining"] == 3 and described["labels"]["background"] == 0
     assert sorted(described["labels"].values()) == [0, 1, 2, 3]
-    folds = tmp_path / "nnUNet_preprocessed" / "Dataset501_CAMUS" / "splits_final.json"
+    folds = Path("nnUNet_preprocessed/Dataset501_CAMUS/splits_final.json")
     (fold,) = json.loads(folds.read_text())
     assert {key: len(stems) for key, stems in fold.items()} == {"train": 2, "val": 1}
     for stem in fold["train"] + fold["val"]:
@@ -147,21 +141,18 @@ def test_the_lines_for_nnunet_make_its_raw_folder(in_place: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize("options", [(), ("--fit", "stretch"), ("--size", 1024)])
-def test_areas_and_the_way_back_to_nifti(
-    make_phantoms: Run, generate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Any
-) -> None:
+def test_areas_and_the_way_back_to_nifti(make_phantoms: Run, generate: Run, options: Any) -> None:
     """The area of each structure within 0.5 %, and its Dice with the mask of the NIfTI."""
-    make_phantoms(tmp_path / "db", "--patients", 3)
-    assert generate(tmp_path / "db", tmp_path / "master", *options)[0] == 0
-    for row in rows(tmp_path / "master"):
-        monkeypatch.chdir(tmp_path / "db" / row["patient"])
-        name = Path(row["file_name"]).stem
+    make_phantoms(DATABASE, "--patients", 3)
+    assert generate(DATABASE, MASTER, *options)[0] == 0
+    for row in rows(MASTER):
+        name = (DATABASE / row["patient"] / row["file_name"][7:]).with_suffix("")
         truth = array(Path(f"{name}_gt.nii.gz"))
-        labels = np.rint(picture(tmp_path / "master" / row["mask_file_name"]) / 85)
+        labels = np.rint(picture(MASTER / row["mask_file_name"]) / 85)
         names: dict[str, Any] = {"labels": labels, "row": row}
         for label in (1, 2, 3):
             lines = block("area =").replace("labels == 1", f"labels == {label}")
-            exec(lines.replace("patient0001_2CH_ED", name), names)
+            exec(lines.replace("patient0001_2CH_ED", str(name)), names)
             area = (truth == label).sum() * 0.308**2
             assert names["area"] == pytest.approx(area, rel=0.005)
         back = array(Path("prediction.nii.gz"))
@@ -172,17 +163,15 @@ def test_areas_and_the_way_back_to_nifti(
             assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) >= 0.98
 
 
-def test_ejection_fraction_from_the_jpg_masks(
-    make_phantoms: Run, generate: Run, tmp_path: Path
-) -> None:
+def test_ejection_fraction_from_the_jpg_masks(make_phantoms: Run, generate: Run) -> None:
     """As the authors compute it, from JPG masks and from NIfTI masks: within one point."""
-    make_phantoms(tmp_path / "db", "--patients", 20)
-    assert generate(tmp_path / "db", tmp_path / "master")[0] == 0
+    make_phantoms(DATABASE, "--patients", 20)
+    assert generate(DATABASE, MASTER)[0] == 0
     products: dict[Any, Any] = defaultdict(lambda: np.ones(20))  # of the diameters in both views
-    for row in rows(tmp_path / "master"):
+    for row in rows(MASTER):
         patient, instant = row["patient"], row["instant"]
-        nifti = tmp_path / "db" / patient / f"{Path(row['file_name']).stem}_gt.nii.gz"
-        jpg = np.rint(picture(tmp_path / "master" / row["mask_file_name"]) / 85)
+        nifti = DATABASE / patient / f"{Path(row['file_name']).stem}_gt.nii.gz"
+        jpg = np.rint(picture(MASTER / row["mask_file_name"]) / 85)
         products["nifti", patient, instant] *= discs(array(nifti))[0] * 0.308
         products["jpg", patient, instant] *= discs(jpg)[0] * float(row["spacing_x"])
     volumes = {key: product.sum() for key, product in products.items()}

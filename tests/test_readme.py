@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from types import ModuleType
 
 import cv2
@@ -17,7 +16,7 @@ import split_master
 from camus.pixels import LEVELS
 
 from . import build
-from .build import README, ROOT
+from .build import DATABASE, DATASET, MASTER, README, ROOT
 from .conftest import Run
 
 SCRIPTS = (CAMUSImageMaskDatasetGenerator, split_master, make_phantom_database)
@@ -94,22 +93,20 @@ def test_two_commands_set_up_and_run() -> None:
         assert all(len(line) <= 90 for line in block.splitlines())
 
 
-def test_lines_that_the_readme_quotes_from_the_scripts(
-    generate: Run, split: Run, database: Path, master: Path, dataset: Path
-) -> None:
+def test_lines_that_the_readme_quotes_from_the_scripts(generate: Run, split: Run) -> None:
     """What is in a master and in a dataset, and the columns, as the README lists them."""
     (table,) = [table for table in tables() if table[0][0] == "columns"]
     told = [name for row in table[2:] for name in re.findall(r"`(\w+)`", row[0])]
     for patient in (1, 2, 3):
-        build.write_pair(database, f"patient000{patient}_2CH_ED")
-    generate(database, master)
-    split(master, dataset)
-    for folder in (master, dataset, dataset / "train"):
+        build.write_pair(DATABASE, f"patient000{patient}_2CH_ED")
+    generate(DATABASE, MASTER)
+    split(MASTER, DATASET)
+    for folder in (MASTER, DATASET, DATASET / "train"):
         for path in folder.iterdir():
             assert path.name in README, path
-    card = (dataset / "README.md").read_text(encoding="utf-8")
+    card = (DATASET / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n") and card.count("\n") < 60
-    columns = sorted(build.rows(master)[0])
+    columns = sorted(build.rows(MASTER)[0])
     assert sorted(told) == columns and all(name in card for name in columns)
     assert "license: cc-by-nc-sa-4.0" in card and "10.1109/TMI.2019.2900516" in card
     assert "| train | 1 | 1 |" in card and "seed 0" in card and "| 3 | left atrium | 255 |" in card

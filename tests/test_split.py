@@ -26,7 +26,7 @@ from camus import output, splits
 from camus.splits import SUBSETS
 
 from . import build
-from .build import IMAGE, MASK, picture, rows
+from .build import DATABASE, DATASET, IMAGE, MASK, MASTER, picture, rows
 from .conftest import Run, refusal
 
 SHARES = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
@@ -73,63 +73,61 @@ def pairs_of(dataset: Path) -> list[int]:
     return [len(list((dataset / subset / "masks").iterdir())) for subset in SUBSETS]
 
 
-def test_the_release_splits_350_100_50(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 500)
-    code, out, err = split(master, dataset)
+def test_the_release_splits_350_100_50(split: Run) -> None:
+    make_master(MASTER, 500)
+    code, out, err = split(MASTER, DATASET)
     assert (code, err) == (0, "")
-    assert [len(own) for own in patients_of(dataset)] == [350, 100, 50]
-    assert len(set.union(*patients_of(dataset))) == 500
-    assert pairs_of(dataset) == [1400, 400, 200]
+    assert [len(own) for own in patients_of(DATASET)] == [350, 100, 50]
+    assert len(set.union(*patients_of(DATASET))) == 500
+    assert pairs_of(DATASET) == [1400, 400, 200]
     assert "patients     350     100      50" in out and "pairs       1400     400     200" in out
 
 
-def test_files_and_rows_are_the_masters_and_mirrored_copies_stay(
-    split: Run, master: Path, dataset: Path
-) -> None:
-    make_master(master, 10, mirrored=True, facts=True)
-    assert split(master, dataset)[0] == 0
+def test_files_and_rows_are_the_masters_and_mirrored_copies_stay(split: Run) -> None:
+    make_master(MASTER, 10, mirrored=True, facts=True)
+    assert split(MASTER, DATASET)[0] == 0
     found, found_rows = {}, []
     for subset in SUBSETS:
-        files, own = build.tree(dataset / subset), rows(dataset / subset)
+        files, own = build.tree(DATASET / subset), rows(DATASET / subset)
         del files["metadata.csv"]
         names = [row["file_name"] for row in own]
         assert sorted(names + [row["mask_file_name"] for row in own]) == sorted(files)
         assert names == sorted(names)
         found.update(files)
         found_rows += own
-    before = build.tree(master)
+    before = build.tree(MASTER)
     del before["metadata.csv"]
     assert found == before
-    whole = [{**row, "ef": f"{row['ef']}.0"} for row in rows(master)]
+    whole = [{**row, "ef": f"{row['ef']}.0"} for row in rows(MASTER)]
     assert sorted(found_rows, key=str) == sorted(whole, key=str)
-    assert sum(len(own) for own in patients_of(dataset)) == 10
+    assert sum(len(own) for own in patients_of(DATASET)) == 10
 
 
-def test_the_files_of_a_dataset(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 4)
-    assert split(master, dataset, "--seed", 5)[0] == 0
+def test_the_files_of_a_dataset(split: Run) -> None:
+    make_master(MASTER, 4)
+    assert split(MASTER, DATASET, "--seed", 5)[0] == 0
     expected = {"README.md", "dataset.json", "test", "train", "valid", *PICTURES}
-    assert {path.name for path in dataset.iterdir()} == expected
+    assert {path.name for path in DATASET.iterdir()} == expected
     for subset in SUBSETS:
-        names = {path.name for path in (dataset / subset).iterdir()}
+        names = {path.name for path in (DATASET / subset).iterdir()}
         assert names == {"images", "masks", "metadata.csv"}
-    description = json.loads((dataset / "dataset.json").read_text())
+    description = json.loads((DATASET / "dataset.json").read_text())
     how = {"ratios": [0.7, 0.2, 0.1], "seed": 5, "by": "patient", "stratify": False}
     assert description["split"] == how
     assert description["subsets"]["train"] == {"pairs": 8, "patients": 2}
-    split(master, dataset, "--overwrite", "--ratios", "0.5", "0.25", "0.25")
-    description = json.loads((dataset / "dataset.json").read_text())
+    split(MASTER, DATASET, "--overwrite", "--ratios", "0.5", "0.25", "0.25")
+    description = json.loads((DATASET / "dataset.json").read_text())
     assert description["split"] == {**how, "ratios": [0.5, 0.25, 0.25], "seed": 0}
-    assert {path.name for path in dataset.parent.iterdir()} == {master.name, dataset.name}
+    assert {path.name for path in DATASET.parent.iterdir()} == {MASTER.name, DATASET.name}
 
 
-def test_same_seed_same_tree(split: Run, master: Path, tmp_path: Path) -> None:
-    make_master(master, 30)
+def test_same_seed_same_tree(split: Run) -> None:
+    make_master(MASTER, 30)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert split(master, tmp_path / name, "--seed", seed)[0] == 0
-    trees = [build.tree(tmp_path / name) for name in "abc"]
+        assert split(MASTER, name, "--seed", seed)[0] == 0
+    trees = [build.tree(Path(name)) for name in "abc"]
     assert trees[0] == trees[1]
-    assert patients_of(tmp_path / "a") != patients_of(tmp_path / "c")
+    assert patients_of(Path("a")) != patients_of(Path("c"))
 
 
 def test_the_shuffle_is_the_same_everywhere() -> None:
@@ -177,14 +175,14 @@ def test_every_run_of_a_deal_holds_its_share(
         assert abs(run[subset] - Fraction(size * (end - start), total)) < 2
 
 
-def test_by_pair(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 20, mirrored=True)
-    code, out, _ = split(master, dataset, "--by", "pair")
-    assert code == 0 and pairs_of(dataset) == [112, 32, 16]
-    several = Counter(patient for own in patients_of(dataset) for patient in own)
+def test_by_pair(split: Run) -> None:
+    make_master(MASTER, 20, mirrored=True)
+    code, out, _ = split(MASTER, DATASET, "--by", "pair")
+    assert code == 0 and pairs_of(DATASET) == [112, 32, 16]
+    several = Counter(patient for own in patients_of(DATASET) for patient in own)
     count = sum(number > 1 for number in several.values())
     assert count > 0 and f"{count} of 20 patients are in several subsets" in out
-    for names in names_of(dataset):
+    for names in names_of(DATASET):
         plain = [name for name in names if not name.startswith("mirrored_")]
         assert names == sorted(plain + [f"mirrored_{name}" for name in plain])
 
@@ -197,12 +195,12 @@ def write_lists(folder: Path, *lists: str) -> Path:
     return folder
 
 
-def test_official(split: Run, master: Path, dataset: Path, tmp_path: Path) -> None:
-    make_master(master, 3)
+def test_official(split: Run) -> None:
+    make_master(MASTER, 3)
     lists = "patient2\npatient0009\r\n", "patient0003", "patient0001\n"
-    code, out, _ = split(master, dataset, "--official", write_lists(tmp_path / "lists", *lists))
+    code, out, _ = split(MASTER, DATASET, "--official", write_lists(Path("lists"), *lists))
     assert code == 0 and "1 listed patient not in this master" in out
-    assert patients_of(dataset) == [{"patient0002"}, {"patient0003"}, {"patient0001"}]
+    assert patients_of(DATASET) == [{"patient0002"}, {"patient0003"}, {"patient0001"}]
 
 
 @pytest.mark.parametrize(
@@ -213,23 +211,21 @@ def test_official(split: Run, master: Path, dataset: Path, tmp_path: Path) -> No
         (("patient0001 patient0002", ""), "subgroup_testing.txt"),
     ],
 )
-def test_wrong_lists(
-    split: Run, master: Path, dataset: Path, tmp_path: Path, lists: tuple[str, ...], reason: str
-) -> None:
-    make_master(master, 2)
-    folder = write_lists(tmp_path / "lists", *lists)
-    assert reason in refusal(split(master, dataset, "--official", folder))
-    assert not dataset.exists()
+def test_wrong_lists(split: Run, lists: tuple[str, ...], reason: str) -> None:
+    make_master(MASTER, 2)
+    folder = write_lists(Path("lists"), *lists)
+    assert reason in refusal(split(MASTER, DATASET, "--official", folder))
+    assert not DATASET.exists()
 
 
-def test_stratify_500_patients(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 500, facts=True)
-    assert split(master, dataset, "--stratify", "--link")[0] == 0
+def test_stratify_500_patients(split: Run) -> None:
+    make_master(MASTER, 500, facts=True)
+    assert split(MASTER, DATASET, "--stratify", "--link")[0] == 0
     strata: dict[Any, Counter[str]] = defaultdict(Counter)
     for subset in SUBSETS:
         worst: dict[str, int] = defaultdict(int)
         band = {}
-        for row in rows(dataset / subset):
+        for row in rows(DATASET / subset):
             rank, ef = ["Good", "Medium", "Poor"].index(row["image_quality"]), float(row["ef"])
             worst[row["patient"]] = max(rank, worst[row["patient"]])
             band[row["patient"]] = "low" if ef <= 45 else "middle" if ef < 55 else "high"
@@ -239,12 +235,12 @@ def test_stratify_500_patients(split: Run, master: Path, dataset: Path) -> None:
     for counts in strata.values():
         for subset, share in zip(SUBSETS, SHARES, strict=True):
             assert abs(counts[subset] - counts.total() * share) < 2
-    assert [len(own) for own in patients_of(dataset)] == [350, 100, 50]
+    assert [len(own) for own in patients_of(DATASET)] == [350, 100, 50]
 
 
-def test_stratify_without_metadata_is_refused(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 5)
-    assert "leave --stratify out" in refusal(split(master, dataset, "--stratify"))
+def test_stratify_without_metadata_is_refused(split: Run) -> None:
+    make_master(MASTER, 5)
+    assert "leave --stratify out" in refusal(split(MASTER, DATASET, "--stratify"))
 
 
 @pytest.mark.parametrize(
@@ -256,119 +252,111 @@ def test_ef_bands(ef: str, band: int | None) -> None:
     assert splits.ef_band([{"ef": ef}]) == expected
 
 
-def test_link(split: Run, master: Path, dataset: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    make_master(master, 3)
-    assert split(master, dataset, "--link")[0] == 0
-    path = next((dataset / "train" / "images").iterdir())
-    assert path.samefile(master / "images" / path.name)
+def test_link(split: Run, monkeypatch: Any) -> None:
+    make_master(MASTER, 3)
+    assert split(MASTER, DATASET, "--link")[0] == 0
+    path = next((DATASET / "train" / "images").iterdir())
+    assert path.samefile(MASTER / "images" / path.name)
 
     def cannot(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", cannot)
-    assert split(master, tmp_path / "copied", "--link")[0] == 0
-    assert build.tree(tmp_path / "copied") == build.tree(dataset)
-    assert not (tmp_path / "copied/train/images" / path.name).samefile(path)
+    assert split(MASTER, "copied", "--link")[0] == 0
+    assert build.tree(Path("copied")) == build.tree(DATASET)
+    assert not (Path("copied/train/images") / path.name).samefile(path)
 
 
-def test_zip_unpacks_to_the_same_tree(split: Run, master: Path, tmp_path: Path) -> None:
-    make_master(master, 3)
+def test_zip_unpacks_to_the_same_tree(split: Run) -> None:
+    make_master(MASTER, 3)
     for name in ("one", "another"):
-        code, out, _ = split(master, tmp_path / name, "--zip", "--ratios", 1, 0, 0)
-        assert code == 0 and f"{tmp_path / name}.zip: written" in out
-    shutil.unpack_archive(tmp_path / "one.zip", tmp_path / "unpacked")
-    assert build.tree(tmp_path / "unpacked") == build.tree(tmp_path / "one")
-    assert (tmp_path / "unpacked" / "test" / "images").is_dir()  # though there is nothing in it
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "another.zip").read_bytes()
-    assert (tmp_path / "unpacked" / "dataset.json").stat().st_mode & 0o777 == 0o644
+        code, out, _ = split(MASTER, name, "--zip", "--ratios", 1, 0, 0)
+        assert code == 0 and f"{name}.zip: written" in out
+    shutil.unpack_archive(Path("one.zip"), Path("unpacked"))
+    assert build.tree(Path("unpacked")) == build.tree(Path("one"))
+    assert Path("unpacked/test/images").is_dir()  # though there is nothing in it
+    assert Path("one.zip").read_bytes() == Path("another.zip").read_bytes()
+    assert Path("unpacked/dataset.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_zip_never_disagrees_with_the_dataset_beside_it(
-    split: Run, master: Path, dataset: Path
-) -> None:
-    make_master(master, 3)
-    archive = dataset.with_name(f"{dataset.name}.zip")
-    assert split(master, dataset, "--zip")[0] == 0
+def test_a_zip_never_disagrees_with_the_dataset_beside_it(split: Run) -> None:
+    make_master(MASTER, 3)
+    archive = Path(f"{DATASET}.zip")
+    assert split(MASTER, DATASET, "--zip")[0] == 0
     before = archive.read_bytes()
-    assert "is there already" in refusal(split(master, dataset, "--seed", 1))
+    assert "is there already" in refusal(split(MASTER, DATASET, "--seed", 1))
     assert archive.read_bytes() == before
-    assert split(master, dataset, "--seed", 1, "--zip", "--overwrite")[0] == 0
+    assert split(MASTER, DATASET, "--seed", 1, "--zip", "--overwrite")[0] == 0
     assert archive.read_bytes() != before
-    code, out, _ = split(master, dataset, "--overwrite")
+    code, out, _ = split(MASTER, DATASET, "--overwrite")
     assert code == 0 and f"{archive}: removed" in out and not archive.exists()
-    assert split(master, dataset, "--zip", "--overwrite")[0] == 0
-    shutil.rmtree(dataset)
-    assert f"{archive} is there already" in refusal(split(master, dataset))
+    assert split(MASTER, DATASET, "--zip", "--overwrite")[0] == 0
+    shutil.rmtree(DATASET)
+    assert f"{archive} is there already" in refusal(split(MASTER, DATASET))
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_a_zip_of_others_is_never_touched(
-    split: Run, master: Path, dataset: Path, is_zip: bool
-) -> None:
-    make_master(master, 3)
-    archive = dataset.with_name(f"{dataset.name}.zip")
+def test_a_zip_of_others_is_never_touched(split: Run, is_zip: bool) -> None:
+    make_master(MASTER, 3)
+    archive = Path(f"{DATASET}.zip")
     if is_zip:
-        split(master, dataset, "--zip")
+        split(MASTER, DATASET, "--zip")
         with zipfile.ZipFile(archive, "a") as file:
             file.writestr("model.pt", "a week of training")
     else:
         archive.write_bytes(b"no zip at all")
     before = archive.read_bytes()
-    line = refusal(split(master, dataset, "--zip", "--overwrite"))
+    line = refusal(split(MASTER, DATASET, "--zip", "--overwrite"))
     assert f"{archive} was not made by split_master" in line
-    assert split(master, dataset, "--overwrite")[0] == 0
+    assert split(MASTER, DATASET, "--overwrite")[0] == 0
     assert archive.read_bytes() == before
 
 
-def test_overwrite_replaces_only_what_is_ours(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 5)
-    split(master, dataset)
-    before = build.tree(dataset)
-    assert "--overwrite" in refusal(split(master, dataset, "--seed", 9))
-    assert build.tree(dataset) == before
-    assert split(master, dataset, "--seed", 9, "--overwrite")[0] == 0
-    assert build.tree(dataset) != before
+def test_overwrite_replaces_only_what_is_ours(split: Run) -> None:
+    make_master(MASTER, 5)
+    split(MASTER, DATASET)
+    before = build.tree(DATASET)
+    assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 9))
+    assert build.tree(DATASET) == before
+    assert split(MASTER, DATASET, "--seed", 9, "--overwrite")[0] == 0
+    assert build.tree(DATASET) != before
     for foreign in ("train/images/holiday.jpg", "results.csv", "valid/model.pt"):
-        (dataset / foreign).write_bytes(b"mine")
-        before = build.tree(dataset)
-        line = refusal(split(master, dataset, "--overwrite"))
+        (DATASET / foreign).write_bytes(b"mine")
+        before = build.tree(DATASET)
+        line = refusal(split(MASTER, DATASET, "--overwrite"))
         assert f"holds {foreign}, which split_master did not make" in line
-        assert build.tree(dataset) == before
-        (dataset / foreign).unlink()
+        assert build.tree(DATASET) == before
+        (DATASET / foreign).unlink()
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
-def test_folders_of_someone_else_are_never_touched(
-    split: Run, master: Path, tmp_path: Path, options: tuple[str, ...]
-) -> None:
-    make_master(master, 3)
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "me.jpg").write_bytes(b"me")
-    (tmp_path / "file").write_bytes(b"mine")
-    before = build.tree(tmp_path)
-    for place in ("photos", "file", master.name, f"{master.name}/inside", ""):
-        assert "name another folder" in refusal(split(master, tmp_path / place, *options))
-        assert build.tree(tmp_path) == before
+def test_folders_of_someone_else_are_never_touched(split: Run, options: tuple[str, ...]) -> None:
+    make_master(MASTER, 3)
+    Path("photos").mkdir()
+    Path("photos/me.jpg").write_bytes(b"me")
+    Path("file").write_bytes(b"mine")
+    before = build.tree(Path())
+    for place in ("photos", "file", MASTER.name, f"{MASTER.name}/inside", ""):
+        assert "name another folder" in refusal(split(MASTER, place, *options))
+        assert build.tree(Path()) == before
 
 
-def test_an_earlier_dataset_whose_metadata_is_damaged_is_refused(
-    split: Run, master: Path, dataset: Path
-) -> None:
-    make_master(master, 3)
-    split(master, dataset)
-    (dataset / "valid" / "metadata.csv").write_text("a" * 200_000)
-    before = build.tree(dataset)
-    assert "metadata.csv" in refusal(split(master, dataset, "--overwrite"))
-    assert build.tree(dataset) == before
+def test_an_earlier_dataset_whose_metadata_is_damaged_is_refused(split: Run) -> None:
+    make_master(MASTER, 3)
+    split(MASTER, DATASET)
+    (DATASET / "valid" / "metadata.csv").write_text("a" * 200_000)
+    before = build.tree(DATASET)
+    assert "metadata.csv" in refusal(split(MASTER, DATASET, "--overwrite"))
+    assert build.tree(DATASET) == before
 
 
-def test_a_master_of_another_tool(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 10)
+def test_a_master_of_another_tool(split: Run) -> None:
+    make_master(MASTER, 10)
     for name in ("images/Thumbs.db", "masks/.DS_Store", "images/.cache/x"):
-        (master / name).parent.mkdir(exist_ok=True)
-        (master / name).write_bytes(b"litter")
-    assert split(master, dataset)[0] == 0
-    row = rows(dataset / "train")[0]
+        (MASTER / name).parent.mkdir(exist_ok=True)
+        (MASTER / name).write_bytes(b"litter")
+    assert split(MASTER, DATASET)[0] == 0
+    row = rows(DATASET / "train")[0]
     assert row["patient"] == row["file_name"][7:18] and row["mask_file_name"].startswith("masks/")
 
 
@@ -376,37 +364,33 @@ def test_a_master_of_another_tool(split: Run, master: Path, dataset: Path) -> No
     ("image", "mask"),
     [("x.png", "x_mask.png"), ("x.jpg", "x_GT.png"), ("x_0000.png", "x.png"), ("x.jpg", "x.bmp")],
 )
-def test_masks_are_found_by_usual_names(
-    split: Run, master: Path, dataset: Path, image: str, mask: str
-) -> None:
-    make_master(master, 5)
-    for path in sorted(master.glob("*/*")):
+def test_masks_are_found_by_usual_names(split: Run, image: str, mask: str) -> None:
+    make_master(MASTER, 5)
+    for path in sorted(MASTER.glob("*/*")):
         name = image if path.parent.name == "images" else mask
         path.rename(path.with_name(name.replace("x", path.stem, 1)))
-    assert split(master, dataset)[0] == 0
-    for row in rows(dataset / "train"):
+    assert split(MASTER, DATASET)[0] == 0
+    for row in rows(DATASET / "train"):
         stem = Path(row["file_name"]).stem.removesuffix("_0000")
         assert Path(row["mask_file_name"]).name == mask.replace("x", stem, 1)
 
 
-def test_a_near_match_is_named(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 2)
-    (master / "masks/patient0001_2CH_ED.png").rename(master / "masks/patient0001_2CH_EDlabel.png")
-    line = refusal(split(master, dataset))
+def test_a_near_match_is_named(split: Run) -> None:
+    make_master(MASTER, 2)
+    (MASTER / "masks/patient0001_2CH_ED.png").rename(MASTER / "masks/patient0001_2CH_EDlabel.png")
+    line = refusal(split(MASTER, DATASET))
     assert "images/patient0001_2CH_ED.jpg has no mask" in line
     assert "masks/patient0001_2CH_EDlabel.png" in line
 
 
-def test_names_that_differ_in_case_alone_are_refused(
-    split: Run, master: Path, dataset: Path
-) -> None:
-    make_master(master, 2)
+def test_names_that_differ_in_case_alone_are_refused(split: Run) -> None:
+    make_master(MASTER, 2)
     for folder, suffix in (("images", "jpg"), ("masks", "png")):
-        other = master / folder / f"PATIENT0001_2CH_ED.{suffix}"
-        shutil.copy(master / folder / f"patient0001_2CH_ED.{suffix}", other)
-    if len(list((master / "images").iterdir())) == 8:
+        other = MASTER / folder / f"PATIENT0001_2CH_ED.{suffix}"
+        shutil.copy(MASTER / folder / f"patient0001_2CH_ED.{suffix}", other)
+    if len(list((MASTER / "images").iterdir())) == 8:
         pytest.skip("so they do on this disk")
-    assert "which are one file on many disks" in refusal(split(master, dataset))
+    assert "which are one file on many disks" in refusal(split(MASTER, DATASET))
 
 
 def rename_pair(image: Path, mask: Path) -> None:
@@ -439,12 +423,12 @@ def replace_by_broken_link(image: Path, mask: Path) -> None:
     ],
 )  # fmt: skip
 def test_broken_masters_are_refused_before_anything_is_written(
-    split: Run, master: Path, dataset: Path, spoil: Callable[[Path, Path], object], reason: str
+    split: Run, spoil: Callable[[Path, Path], object], reason: str
 ) -> None:
-    make_master(master, 3)
-    spoil(master / "images/patient0001_2CH_ED.jpg", master / "masks/patient0001_2CH_ED.png")
-    assert reason in refusal(split(master, dataset))
-    assert list(dataset.parent.iterdir()) == [master]
+    make_master(MASTER, 3)
+    spoil(MASTER / "images/patient0001_2CH_ED.jpg", MASTER / "masks/patient0001_2CH_ED.png")
+    assert reason in refusal(split(MASTER, DATASET))
+    assert list(DATASET.parent.iterdir()) == [MASTER]
 
 
 HEAD = "file_name,mask_file_name,patient"
@@ -469,11 +453,11 @@ ROWS = [ROW.replace("2CH_ED", name) for name in ("2CH_ED", "2CH_ES", "4CH_ED", "
     ],
 )
 def test_a_metadata_file_that_tells_too_little_is_refused(
-    split: Run, master: Path, dataset: Path, lines: list[str], reason: str
+    split: Run, lines: list[str], reason: str
 ) -> None:
-    make_master(master, 1)
-    (master / "metadata.csv").write_text("\n".join(lines))
-    assert reason in refusal(split(master, dataset))
+    make_master(MASTER, 1)
+    (MASTER / "metadata.csv").write_text("\n".join(lines))
+    assert reason in refusal(split(MASTER, DATASET))
 
 
 @pytest.mark.parametrize(
@@ -489,17 +473,15 @@ def test_a_metadata_file_that_tells_too_little_is_refused(
         lambda text: text.replace("D.png,patient0001", "D.png,Patient_1"),  # the same patient
     ],
 )
-def test_metadata_may_come_from_a_spreadsheet(
-    split: Run, master: Path, tmp_path: Path, edit: Callable[[str], str]
-) -> None:
-    make_master(master, 10, facts=True)
-    path = master / "metadata.csv"
-    assert split(master, tmp_path / "plain", "--stratify")[0] == 0
+def test_metadata_may_come_from_a_spreadsheet(split: Run, edit: Callable[[str], str]) -> None:
+    make_master(MASTER, 10, facts=True)
+    path = MASTER / "metadata.csv"
+    assert split(MASTER, "plain", "--stratify")[0] == 0
     text = path.read_text()
     assert edit(text) != text
     path.write_text(edit(text), encoding="utf-8", newline="")
-    assert split(master, tmp_path / "edited", "--stratify")[0] == 0
-    assert names_of(tmp_path / "edited") == names_of(tmp_path / "plain")
+    assert split(MASTER, "edited", "--stratify")[0] == 0
+    assert names_of(Path("edited")) == names_of(Path("plain"))
 
 
 @pytest.mark.parametrize(
@@ -508,36 +490,32 @@ def test_metadata_may_come_from_a_spreadsheet(
      ("labels", [{"label": 1, "name": "lv", "gray_level": "85"}])],
 )  # fmt: skip
 def test_a_dataset_json_changed_by_hand_is_refused(
-    generate: Run, split: Run, database: Path, master: Path, dataset: Path, key: str, value: Any
+    generate: Run, split: Run, key: str, value: Any
 ) -> None:
-    build.write_pair(database)
-    generate(database, master)
-    description = json.loads((master / "dataset.json").read_text())
-    (master / "dataset.json").write_text(json.dumps({**description, key: value}))
-    assert "dataset.json was changed" in refusal(split(master, dataset))
+    build.write_pair(DATABASE)
+    generate(DATABASE, MASTER)
+    description = json.loads((MASTER / "dataset.json").read_text())
+    (MASTER / "dataset.json").write_text(json.dumps({**description, key: value}))
+    assert "dataset.json was changed" in refusal(split(MASTER, DATASET))
 
 
 @pytest.mark.parametrize(
     "text", ["null", "[]", '{"settings": "x"}', '{"settings": {"masks": [1]}}']
 )
-def test_an_odd_dataset_json_does_no_harm(
-    split: Run, master: Path, dataset: Path, text: str
-) -> None:
-    make_master(master, 3)
-    (master / "dataset.json").write_text(text)
-    assert split(master, dataset)[0] == 0
+def test_an_odd_dataset_json_does_no_harm(split: Run, text: str) -> None:
+    make_master(MASTER, 3)
+    (MASTER / "dataset.json").write_text(text)
+    assert split(MASTER, DATASET)[0] == 0
 
 
-def test_an_unfinished_master_is_refused(
-    generate: Run, split: Run, database: Path, master: Path, dataset: Path
-) -> None:
-    build.write_pair(database)
-    generate(database, master)
-    (master / "metadata.csv").unlink()
-    assert "has no metadata.csv any more" in refusal(split(master, dataset))
-    (master / output.HIDDEN).mkdir()
-    (master / "dataset.json").rename(master / output.HIDDEN / "dataset.json")
-    assert "is not finished" in refusal(split(master, dataset)) and not dataset.exists()
+def test_an_unfinished_master_is_refused(generate: Run, split: Run) -> None:
+    build.write_pair(DATABASE)
+    generate(DATABASE, MASTER)
+    (MASTER / "metadata.csv").unlink()
+    assert "has no metadata.csv any more" in refusal(split(MASTER, DATASET))
+    (MASTER / output.HIDDEN).mkdir()
+    (MASTER / "dataset.json").rename(MASTER / output.HIDDEN / "dataset.json")
+    assert "is not finished" in refusal(split(MASTER, DATASET)) and not DATASET.exists()
 
 
 @pytest.mark.parametrize(
@@ -566,82 +544,67 @@ def test_wrong_use_takes_one_line(split: Run, arguments: Any, reason: str) -> No
         (("x",), "x/images", "does not hold the folders images and masks"),
     ],
 )
-def test_no_master(
-    split: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    given: tuple[str, ...],
-    folders: str,
-    reason: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_no_master(split: Run, given: tuple[str, ...], folders: str, reason: str) -> None:
     for folder in folders.split():
-        (tmp_path / folder).mkdir(parents=True)
+        Path(folder).mkdir(parents=True)
     assert reason in refusal(split(*given))
 
 
 @pytest.mark.parametrize("place", ["CAMUS-master", "generator/CAMUS-master"])
-def test_default_places(
-    split: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make_master(tmp_path / place, 3)
+def test_default_places(split: Run, place: str) -> None:
+    make_master(Path(place), 3)
     assert split()[0] == 0
-    assert pairs_of(tmp_path / "CAMUS_public-ImageMask-Dataset") == [4, 4, 4]
+    assert pairs_of(Path("CAMUS_public-ImageMask-Dataset")) == [4, 4, 4]
 
 
 def test_a_master_replaced_meanwhile_is_noticed(
-    split: Run, master: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+    split: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_master(master, 3, facts=True)
+    make_master(MASTER, 3, facts=True)
     write = script.write_subsets
 
     def meanwhile(*arguments: Any) -> None:
         write(*arguments)
-        text = (master / "metadata.csv").read_text()
-        (master / "metadata.csv").unlink()
-        (master / "metadata.csv").write_text(text)
+        text = (MASTER / "metadata.csv").read_text()
+        (MASTER / "metadata.csv").unlink()
+        (MASTER / "metadata.csv").write_text(text)
 
     monkeypatch.setattr(script, "write_subsets", meanwhile)
-    assert "was replaced meanwhile" in refusal(split(master, dataset)) and not dataset.exists()
+    assert "was replaced meanwhile" in refusal(split(MASTER, DATASET)) and not DATASET.exists()
 
 
-def test_other_ratios(split: Run, master: Path, dataset: Path) -> None:
-    make_master(master, 10)
-    assert split(master, dataset, "--ratios", "0.5", "0.5", "0")[0] == 0
-    assert pairs_of(dataset) == [20, 20, 0]
-    assert sorted(path.name for path in (dataset / "test").iterdir()) == ["images", "masks"]
+def test_other_ratios(split: Run) -> None:
+    make_master(MASTER, 10)
+    assert split(MASTER, DATASET, "--ratios", "0.5", "0.5", "0")[0] == 0
+    assert pairs_of(DATASET) == [20, 20, 0]
+    assert sorted(path.name for path in (DATASET / "test").iterdir()) == ["images", "masks"]
 
 
-def test_a_folder_of_links_is_linked_to_what_they_mean(
-    split: Run, master: Path, dataset: Path, tmp_path: Path
-) -> None:
-    make_master(tmp_path / "real", 3)
-    for path in sorted((tmp_path / "real").glob("*/*")):
-        link = master / path.relative_to(tmp_path / "real")
+def test_a_folder_of_links_is_linked_to_what_they_mean(split: Run) -> None:
+    make_master(Path("real"), 3)
+    for path in sorted(Path("real").glob("*/*")):
+        link = MASTER / path.relative_to(Path("real"))
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(Path("..", "..", "real", link.parent.name, link.name))
-    assert split(master, dataset, "--link")[0] == 0
-    copies = list(dataset.glob("*/images/*"))
+    assert split(MASTER, DATASET, "--link")[0] == 0
+    copies = list(DATASET.glob("*/images/*"))
     assert len(copies) == 12 and not any(path.is_symlink() for path in copies)
-    assert all(path.samefile(tmp_path / "real/images" / path.name) for path in copies)
+    assert all(path.samefile(Path("real/images") / path.name) for path in copies)
 
 
-def test_from_phantom_to_dataset(
-    make_phantoms: Run, generate: Run, split: Run, database: Path, master: Path, dataset: Path
-) -> None:
+def test_from_phantom_to_dataset(make_phantoms: Run, generate: Run, split: Run) -> None:
     """What was in the NIfTI is found again in the dataset, decoded as the README says."""
-    assert make_phantoms(database, "--patients", 4)[0] == 0
-    assert generate(database, master)[0] == 0
-    assert split(master, dataset)[0] == 0
+    assert make_phantoms(DATABASE, "--patients", 4)[0] == 0
+    assert generate(DATABASE, MASTER)[0] == 0
+    assert split(MASTER, DATASET)[0] == 0
     for subset in SUBSETS:
-        for row in rows(dataset / subset):
-            labels = np.rint(picture(dataset / subset / row["mask_file_name"]) / 85)
+        for row in rows(DATASET / subset):
+            labels = np.rint(picture(DATASET / subset / row["mask_file_name"]) / 85)
             name = f"{Path(row['file_name']).stem}_gt.nii.gz"
-            truth = build.array(database / row["patient"] / name)
+            truth = build.array(DATABASE / row["patient"] / name)
             pixel = float(row["spacing_x"]) * float(row["spacing_y"])
             for label in (1, 2, 3):
                 area = (truth == label).sum() * 0.308**2
                 assert (labels == label).sum() * pixel == pytest.approx(area, rel=0.005)
-    found = [row for subset in SUBSETS for row in rows(dataset / subset)]
-    assert len(found) == 16 and sorted(found, key=str) == rows(master)
+    found = [row for subset in SUBSETS for row in rows(DATASET / subset)]
+    assert len(found) == 16 and sorted(found, key=str) == rows(MASTER)
