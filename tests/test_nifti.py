@@ -64,11 +64,9 @@ def with_extension() -> bytes:
 )
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_legal_files(
-    tmp_path: Path, suffix: str, compressed: bool, data: bytes, expected: Any
-) -> None:
+def test_legal_files(suffix: str, compressed: bool, data: bytes, expected: Any) -> None:
     """Whether a file is compressed is told by its content, whatever it is called."""
-    path = tmp_path / f"x{suffix}"
+    path = Path(f"x{suffix}")
     path.write_bytes(gzip.compress(data) if compressed else data)
     grid, values = nifti.read(path)
     assert np.array_equal(values, [expected])
@@ -77,10 +75,10 @@ def test_legal_files(
 
 
 @pytest.mark.parametrize("axis", [1, 2])  # time as the third axis, and as the fourth
-def test_sequences_are_read_frame_by_frame(tmp_path: Path, axis: int) -> None:
+def test_sequences_are_read_frame_by_frame(axis: int) -> None:
     frames = np.arange(3 * 5 * 7).reshape(3, 5, 7)
     data = build.nifti(frames if axis == 1 else frames[:, None])
-    grid, values = nifti.read(build.write(tmp_path / "x.nii.gz", data))
+    grid, values = nifti.read(build.write(Path("x.nii.gz"), data))
     assert np.array_equal(values, frames)
     assert grid[:3] == (7, 5, 3)
 
@@ -88,11 +86,11 @@ def test_sequences_are_read_frame_by_frame(tmp_path: Path, axis: int) -> None:
 @pytest.mark.parametrize("chunk", [1, 7, nifti.CHUNK])
 @pytest.mark.parametrize("border", [0, 100, 348, 352, 353, 352 + 4 * SMALL.size])
 def test_several_gzip_members_are_one_stream(
-    chunk: int, border: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chunk: int, border: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nifti, "CHUNK", chunk)
     data = build.nifti(SMALL)
-    path = tmp_path / "x.nii.gz"
+    path = Path("x.nii.gz")
     path.write_bytes(gzip.compress(data[:border]) + gzip.compress(data[border:]))
     assert np.array_equal(nifti.read(path)[1], [SMALL])
 
@@ -141,13 +139,13 @@ GOOD = build.nifti(SMALL)
     ],
 )
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_bad_files(tmp_path: Path, suffix: str, data: bytes, reason: str) -> None:
+def test_bad_files(suffix: str, data: bytes, reason: str) -> None:
     with pytest.raises(PairError, match=reason):
-        nifti.read(build.write(tmp_path / f"x{suffix}", data))
+        nifti.read(build.write(Path(f"x{suffix}"), data))
 
 
-def test_every_flipped_bit_of_a_gzip_file_is_refused_or_harmless(tmp_path: Path) -> None:
-    path = build.write(tmp_path / "x.nii.gz", GOOD)
+def test_every_flipped_bit_of_a_gzip_file_is_refused_or_harmless() -> None:
+    path = build.write(Path("x.nii.gz"), GOOD)
     undamaged, refused = path.read_bytes(), 0
     for bit in range(8 * len(undamaged)):
         damaged = bytearray(undamaged)
@@ -172,31 +170,31 @@ def test_every_flipped_bit_of_a_gzip_file_is_refused_or_harmless(tmp_path: Path)
         (lambda data: 2 * gzip.compress(data), "goes on after"),
     ],
 )
-def test_a_file_bad_at_its_very_end_is_refused(tmp_path: Path, damage: Any, reason: str) -> None:
-    path = tmp_path / "x.nii.gz"
+def test_a_file_bad_at_its_very_end_is_refused(damage: Any, reason: str) -> None:
+    path = Path("x.nii.gz")
     path.write_bytes(damage(GOOD))
     with pytest.raises(PairError, match=reason):
         nifti.read(path)
 
 
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("objects/gone")
-    (tmp_path / "folder").mkdir()
+def test_what_is_no_file_is_named() -> None:
+    Path("link").symlink_to("objects/gone")
+    Path("folder").mkdir()
     reasons = {"gone": "is not a file", "link": "is a broken link", "folder": "is not a file"}
     if sys.platform != "win32":
-        os.mkfifo(tmp_path / "fifo")
+        os.mkfifo(Path("fifo"))
         reasons["fifo"] = "is not a file"
     for name, reason in reasons.items():
         with pytest.raises(PairError, match=reason):
-            nifti.read(tmp_path / name)
+            nifti.read(Path(name))
 
 
-def grid_of(folder: Path, affine: Any, code: int = 1, spacing: float = 0.308) -> Grid:
+def grid_of(affine: Any, code: int = 1, spacing: float = 0.308) -> Grid:
     """The grid of a file with this affine; code 0 says that the header knows no directions."""
     image = nib.Nifti1Image(SMALL.T.astype(np.float32), np.asarray(affine, float))
     image.header.set_zooms((spacing, spacing))
     image.header["sform_code"] = image.header["qform_code"] = code
-    return nifti.read(build.write(folder / "x.nii", image.to_bytes()))[0]
+    return nifti.read(build.write(Path("x.nii"), image.to_bytes()))[0]
 
 
 RELEASE = np.diag([-0.308, -0.308, 1, 1])
@@ -211,11 +209,9 @@ RELEASE = np.diag([-0.308, -0.308, 1, 1])
         (np.diag([-1, -1, 1, 1]), 1, 1),  # as SimpleITK writes it when it is told nothing
     ],
 )
-def test_a_mask_on_the_grid_of_its_image(
-    tmp_path: Path, affine: Any, code: int, spacing: float
-) -> None:
-    image = grid_of(tmp_path, RELEASE)
-    nifti.check_same_grid(grid_of(tmp_path, affine, code, spacing), image)
+def test_a_mask_on_the_grid_of_its_image(affine: Any, code: int, spacing: float) -> None:
+    image = grid_of(RELEASE)
+    nifti.check_same_grid(grid_of(affine, code, spacing), image)
 
 
 @pytest.mark.parametrize(
@@ -227,10 +223,10 @@ def test_a_mask_on_the_grid_of_its_image(
         (np.diag([-0.5, -0.5, 1, 1]), 0.5, "has pixels of 0.5 x 0.5 mm, its image 0.308 x 0.308"),
     ],
 )
-def test_a_mask_on_another_grid(tmp_path: Path, affine: Any, spacing: float, reason: str) -> None:
-    image = grid_of(tmp_path, RELEASE)
+def test_a_mask_on_another_grid(affine: Any, spacing: float, reason: str) -> None:
+    image = grid_of(RELEASE)
     with pytest.raises(PairError, match=reason):
-        nifti.check_same_grid(grid_of(tmp_path, affine, 1, spacing), image)
+        nifti.check_same_grid(grid_of(affine, 1, spacing), image)
 
 
 @pytest.mark.parametrize(
@@ -244,9 +240,9 @@ def test_a_mask_on_another_grid(tmp_path: Path, affine: Any, spacing: float, rea
         build.nifti(np.stack([IMAGE, IMAGE[::-1]])),
     ],
 )
-def test_simpleitk_reads_the_same(tmp_path: Path, data: bytes) -> None:
+def test_simpleitk_reads_the_same(data: bytes) -> None:
     """An independent reader agrees on pixels, their order and their spacing."""
-    path = build.write(tmp_path / "x.nii.gz", data)
+    path = build.write(Path("x.nii.gz"), data)
     theirs = SimpleITK.ReadImage(str(path))
     grid, values = nifti.read(path)
     pixels = np.asarray(SimpleITK.GetArrayFromImage(theirs))

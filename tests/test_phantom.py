@@ -177,35 +177,32 @@ def test_speckle_widens_with_depth_and_is_new_in_every_frame() -> None:
     assert 0.1 < noise[first > 0].std() / first[first > 0].mean() < 0.4
 
 
-def test_same_seed_same_bytes(tmp_path: Path) -> None:
+def test_same_seed_same_bytes() -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        target = tmp_path / name / "db"
-        code, out, _ = build.run("-I", PHANTOM, target, "--patients", 2, "--seed", seed)
+        code, out, _ = build.run("-I", PHANTOM, f"{name}/db", "--patients", 2, "--seed", seed)
         assert code == 0 and "2 phantom patients" in out
-    trees = [build.tree(tmp_path / name) for name in "abc"]
+    trees = [build.tree(Path(name)) for name in "abc"]
     assert trees[0] == trees[1]
     for name, data in trees[2].items():  # another seed draws other hearts
         assert "patient" not in name or data != trees[0][name]
     assert not any("half_sequence" in name for name in trees[0])
 
 
-def test_one_split_serves_databases_of_the_same_options(make_phantoms: Run, tmp_path: Path) -> None:
+def test_one_split_serves_databases_of_the_same_options(make_phantoms: Run) -> None:
     for name in "ab":
-        assert make_phantoms(tmp_path / name, "--patients", 1)[0] == 0
-    before = build.tree(tmp_path)
+        assert make_phantoms(name, "--patients", 1)[0] == 0
+    before = build.tree(Path())
     for name, *options in (["a", "--patients=1"], ["c"], ["d/database_split"], ["d", "--frames=1"]):
-        line = refusal(make_phantoms(tmp_path / name, *options))
+        line = refusal(make_phantoms(name, *options))
         assert "--overwrite" not in line  # it has no such option
         assert "another run" not in line  # there is none
-    assert build.tree(tmp_path) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "database_split"}
+    assert build.tree(Path()) == before
+    assert {path.name for path in Path().iterdir()} == {"a", "b", "database_split"}
 
 
 @pytest.mark.parametrize("taken", ["db/mine.txt", "database_split/mine.txt", "db"])
-def test_a_place_with_something_in_it_is_refused(
-    make_phantoms: Run, tmp_path: Path, taken: str
-) -> None:
-    (tmp_path / taken).parent.mkdir(exist_ok=True)
-    (tmp_path / taken).write_text("mine")
-    refusal(make_phantoms(tmp_path / "db", "--patients", 1))
-    assert build.tree(tmp_path) == {taken: b"mine"}
+def test_a_place_with_something_in_it_is_refused(make_phantoms: Run, taken: str) -> None:
+    Path(taken).parent.mkdir(exist_ok=True)
+    Path(taken).write_text("mine")
+    refusal(make_phantoms("db", "--patients", 1))
+    assert build.tree(Path()) == {taken: b"mine"}

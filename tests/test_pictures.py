@@ -18,6 +18,8 @@ from camus.master import SETTINGS, Pair, describe
 from camus.pictures import BLUE, GAP, GREEN, LINE, ORANGE, SKY, THUMBNAIL, YELLOW, Colour
 from camus.pixels import LEVELS, Picture
 
+from . import build
+
 ALL = ["lv", "myo", "la"]
 # Tiles are shown at half their size: the cavity on the atrium, the wall apart
 LABELS = np.zeros((2 * THUMBNAIL, 2 * THUMBNAIL), np.uint8)
@@ -31,18 +33,18 @@ def description(masks: str, structures: Sequence[str] = ALL, phantom: bool = Fal
     return describe(settings, phantom)
 
 
-def pair(folder: Path, image: Any, mask: Any, name: str = "a", **row: str) -> Pair:
-    """Write a pair into a subset's folder."""
+def pair(subset: str, image: Any, mask: Any, name: str = "a", **row: str) -> Pair:
+    """Write a pair of a subset."""
     for kind, picture in (("images", image), ("masks", mask)):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        (folder / kind / f"{name}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        data = cv2.imencode(".png", picture)[1].tobytes()
+        build.write(Path(subset, kind, f"{name}.png"), data)
     return Pair(f"images/{name}.png", f"masks/{name}.png", row.get("patient", name), row)
 
 
-def draw(folder: Path, told: Any, *subsets: Sequence[Pair]) -> dict[str, Picture]:
+def draw(told: Any, *subsets: Sequence[Pair]) -> dict[str, Picture]:
     """The previews of train, valid and test as canvases: images, masks, overlays, statistics."""
     names = ("train", "valid", "test")
-    made = previews.previews(folder, dict(zip(names, [*subsets, [], []], strict=False)), told)
+    made = previews.previews(Path(), dict(zip(names, [*subsets, [], []], strict=False)), told)
     kinds = {name.removeprefix("train_").partition("_")[0].split(".")[0]: name for name in made}
     assert list(kinds) == ["images", "masks", "overlays", "statistics"]
     return {
@@ -155,13 +157,11 @@ def test_outlines_have_the_colour_of_their_structure_and_are_never_mixed() -> No
         ("binary", ["lv", "la"], {"left-ventricle cavity, left atrium: 255": 255}),
     ],
 )
-def test_mask_and_overlay_sheets(
-    tmp_path: Path, masks: str, structures: list[str], legend: dict[str, int]
-) -> None:
+def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict[str, int]) -> None:
     kept = np.isin(LABELS, [1 + ALL.index(name) for name in structures])
     mask = np.where(kept, np.array(LEVELS[masks], np.uint8)[LABELS], np.uint8(0))
     told = description(masks, structures, phantom=True)
-    drawn = draw(tmp_path, told, [pair(tmp_path / "train", IMAGE, mask, "scan")])
+    drawn = draw(told, [pair("train", IMAGE, mask, "scan")])
     title = "train: 1 of 1 pairs of phantom patients"
     for kind in ("images", "masks", "overlays"):
         assert shows(drawn[kind], title, title=True) and shows(drawn[kind], "scan.png")
@@ -194,10 +194,10 @@ def test_mask_and_overlay_sheets(
     ],
 )
 def test_masks_of_another_tool_are_told_by_their_levels(
-    tmp_path: Path, levels: Sequence[int], names: Sequence[str]
+    levels: Sequence[int], names: Sequence[str]
 ) -> None:
     mask = np.array(levels, np.uint8)[LABELS]
-    drawn = draw(tmp_path, {}, [pair(tmp_path / "train", IMAGE, mask)])
+    drawn = draw({}, [pair("train", IMAGE, mask)])
     for name in ("label 1", "label 2", "label 3", "structure"):
         assert shows(drawn["overlays"], name) == (name in names)
     assert (tile(drawn["overlays"]) == 90).all() == (not names)
@@ -206,19 +206,18 @@ def test_masks_of_another_tool_are_told_by_their_levels(
         assert (tile(drawn["masks"])[30, 30] == levels[1]).all()
 
 
-def test_odd_files_of_another_tool(tmp_path: Path) -> None:
-    train = tmp_path / "train"
+def test_odd_files_of_another_tool() -> None:
     mask = np.array(LEVELS["gray"], np.uint8)[LABELS]
     colour = np.dstack([IMAGE, IMAGE // 2, IMAGE // 3])
     deep = IMAGE.astype(np.uint16) * 100
     deep[:, 150:] = 1000
     pairs = [
-        pair(train, IMAGE, mask.astype(np.uint16) * 100, "a"),
-        pair(train, colour, np.dstack([mask, mask // 2, mask]), "b"),
-        pair(train, deep, np.dstack([mask] * 3), "c"),
-        pair(train, IMAGE, mask[::2, ::2], "d"),
+        pair("train", IMAGE, mask.astype(np.uint16) * 100, "a"),
+        pair("train", colour, np.dstack([mask, mask // 2, mask]), "b"),
+        pair("train", deep, np.dstack([mask] * 3), "c"),
+        pair("train", IMAGE, mask[::2, ::2], "d"),
     ]
-    drawn = draw(tmp_path, {}, pairs)
+    drawn = draw({}, pairs)
     masks, overlays = drawn["masks"], drawn["overlays"]
     for i, text in enumerate(("16-bit mask", "colour mask")):
         square = tile(masks, i)
@@ -231,12 +230,12 @@ def test_odd_files_of_another_tool(tmp_path: Path) -> None:
     assert outlined == [False, False, True, False]
     assert shows(drawn["statistics"], "n = 2")  # masks that count
     for data in (b"", b"no picture"):
-        (train / "masks" / "d.png").write_bytes(data)
+        Path("train/masks/d.png").write_bytes(data)
         with pytest.raises(RefusalError, match=r"d\.png is not a picture: make it again"):
-            draw(tmp_path, {}, pairs)
+            draw({}, pairs)
 
 
-def test_statistics(tmp_path: Path) -> None:
+def test_statistics() -> None:
     """8 of 12 pairs and 2 of 4 patients are in train."""
     mask = np.zeros((100, 100), np.uint8)
     mask[:50], mask[50:60] = 85, 255
@@ -245,11 +244,11 @@ def test_statistics(tmp_path: Path) -> None:
     def patient(subset: str, name: str, ef: str, quality: str, pairs: int) -> list[Pair]:
         row = {"patient": name, "ef": ef, "image_quality": quality}
         names = [f"{name}{i}" for i in range(pairs)]
-        return [pair(tmp_path / subset, mask, masks[subset], n, **row) for n in names]
+        return [pair(subset, mask, masks[subset], n, **row) for n in names]
 
     train = patient("train", "p1", "40.0", "Good", 4) + patient("train", "p2", "50.0", "Good", 4)
     valid, test = patient("valid", "p3", "60.0", "Poor", 2), patient("test", "p4", "", "unknown", 2)
-    canvas = draw(tmp_path, description("gray"), train, valid, test)["statistics"]
+    canvas = draw(description("gray"), train, valid, test)["statistics"]
     canvas = canvas[len(canvas) - 2 * pictures.PANEL_HEIGHT :]
     upper, lower = np.vsplit(canvas, 2)
     (sizes, ef), (quality, pixels) = (np.hsplit(half, 2) for half in (upper, lower))
@@ -269,11 +268,11 @@ def test_statistics(tmp_path: Path) -> None:
     assert np.allclose(heights, shares / 100 * (full - LINE), atol=2)  # a line more of legend
 
 
-def test_what_is_not_known_has_no_chart(tmp_path: Path) -> None:
+def test_what_is_not_known_has_no_chart() -> None:
     mask = np.array([0, 50, 100, 150], np.uint8)[LABELS]
-    canvas = draw(tmp_path, {}, [pair(tmp_path / "train", IMAGE, mask)])["statistics"]
+    canvas = draw({}, [pair("train", IMAGE, mask)])["statistics"]
     assert shows(canvas, "patients") and len(canvas) < 2 * pictures.PANEL_HEIGHT
     assert not has(canvas, GREEN) and not has(canvas, YELLOW)
-    empty = draw(tmp_path, {}, [])
+    empty = draw({}, [])
     assert shows(empty["images"], "train: 0 of 0 pairs", title=True)
     assert bars(empty["statistics"], BLUE) == []
