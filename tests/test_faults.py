@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,7 +151,8 @@ def test_bombs_cost_nothing() -> None:
         'test ! -e /dev/full || "$@" > /dev/full 2>&1',
     ],
 )
-def test_the_work_is_done_whoever_listens(generate: Run, line: str) -> None:
+def test_the_work_is_done_whoever_listens(generate: Run, monkeypatch: Any, line: str) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     for patient in (1, 2, 3):
         build.write_pair(DATABASE, f"patient000{patient}_2CH_ED")
     for words in ((GENERATOR, DATABASE, MASTER), (SPLIT, MASTER, DATASET), (SPLIT, "--help")):
