@@ -185,21 +185,19 @@ def measure_split(folder: Path, key: Path, patients: int, rounds: int) -> None:
     """Masters of 20 and of 100 pairs for each patient: 4,000 and 20,000 for 200 patients."""
     masters = [folder / f"master-{pairs}" for pairs in (20 * patients, 100 * patients)]
     for master, number in zip(masters, (20 * patients // 8, 100 * patients // 8), strict=True):
-        apart(
-            master, generator.main, "--mirror", multiply(key, folder / f"for-{master.name}", number)
-        )
+        database = multiply(key, folder / f"for-{master.name}", number)
+        apart(master, generator.main, "--mirror", database)
     works: dict[str, Work] = {
         "cp": (copy, [masters[0]], ""),
         "split": (split_master.main, [masters[0]], ""),
         "link": (split_master.main, ["--link", masters[0]], ""),
     }
     costs = take_turns(rounds, folder, works)
-    seconds = median(seconds for seconds, *_ in costs["split"])
+    seconds = median(cost[SECONDS] for cost in costs["split"])
     say(f"s, split of {20 * patients:,} pairs", seconds, digits=2)
-    say(
-        "  speed / cp -r and sync", ratio(costs["cp"], costs["split"]), digits=2, aim="at least 0.5"
-    )
-    say("  with --link", ratio(costs["cp"], costs["link"]), digits=2, aim="more than without")
+    speeds = [ratio(costs["cp"], costs[name]) for name in ("split", "link")]
+    say("  speed / cp -r and sync", speeds[0], digits=2, aim="at least 0.5")
+    say("  with --link", speeds[1], digits=2, aim="more than without")
     cost = apart(folder / "of-many", split_master.main, "--link", masters[1])
     say(f"MB, split of {100 * patients:,} pairs", cost[MEMORY], aim="under 150")
 

@@ -90,12 +90,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     kinds = [kind for kind in KINDS if shutil.which(f"mkfs.{kind}")]
-    if (
-        sys.platform != "linux"
-        or os.geteuid()
-        or not Path("/dev/loop-control").exists()
-        or not kinds
-    ):
+    is_able = sys.platform == "linux" and not os.geteuid() and Path("/dev/loop-control").exists()
+    if not (is_able and kinds):
         print("nothing done: this needs Linux, root, loop devices, and mkfs.ext4 or mkfs.xfs")
         return 0
     rng, well = random.Random(args.seed), True

@@ -43,7 +43,7 @@ def make_master(generate: Run, missing: set[int]) -> None:
     assert generate(DATABASE, MASTER, "--size", 32)[0] == 0
 
 
-# Whose EF is missing: one patient of train, all of test, all but one of train
+# Whose EF is missing: one patient, the only one of test, all but one
 @pytest.mark.parametrize("missing", [{1}, {5}, {*range(1, 11)} - {7}])
 def test_hugging_face_and_pandas_see_one_type_in_every_column(
     generate: Run, split: Run, missing: set[int]
@@ -80,17 +80,12 @@ def test_hugging_face_reads_the_zip(generate: Run, split: Run) -> None:
     assert {name: len(loaded[name]) for name in SUBSETS} == SIZES
 
 
-@pytest.fixture
-def in_place(generate: Run, split: Run) -> Any:
-    """Makes a dataset under its default name in the current folder."""
-
-    def make(*options: object) -> None:
-        for number in (1, 2, 3, 4):
-            build.write_pair(Path("database_nifti"), f"patient000{number}_2CH_ED")
-        assert generate("--size", 160, *options)[0] == 0
-        assert split("--ratios", 0.5, 0.25, 0.25)[0] == 0
-
-    return make
+def make_dataset(generate: Run, split: Run, *options: object) -> None:
+    """A dataset of four patients under its default name."""
+    for number in (1, 2, 3, 4):
+        build.write_pair(Path("database_nifti"), f"patient000{number}_2CH_ED")
+    assert generate("--size", 160, *options)[0] == 0
+    assert split("--ratios", 0.5, 0.25, 0.25)[0] == 0
 
 
 @pytest.mark.parametrize("file_format", ["jpg", "png"])
@@ -105,10 +100,10 @@ def in_place(generate: Run, split: Run) -> Any:
     ],
 )
 def test_the_lines_for_numpy_and_pytorch_give_every_label_back(
-    in_place: Any, monkeypatch: pytest.MonkeyPatch, file_format: str, options: Any, expected: Any
+    generate: Run, split: Run, monkeypatch: Any, file_format: str, options: Any, expected: list[int]
 ) -> None:
     """Where PyTorch is not installed, NumPy stands in for the two names that the lines use."""
-    in_place("--format", file_format, *options)
+    make_dataset(generate, split, "--format", file_format, *options)
     if "torch" not in sys.modules:
         data = SimpleNamespace(Dataset=object)
         torch = SimpleNamespace(utils=SimpleNamespace(data=data), from_numpy=np.asarray)
@@ -122,8 +117,8 @@ def test_the_lines_for_numpy_and_pytorch_give_every_label_back(
     assert np.array_equal(labels[30:130], small) and not labels[:30].any()
 
 
-def test_the_lines_for_nnunet_make_its_raw_folder(in_place: Any) -> None:
-    in_place("--masks", "index", "--format", "png")
+def test_the_lines_for_nnunet_make_its_raw_folder(generate: Run, split: Run) -> None:
+    make_dataset(generate, split, "--masks", "index", "--format", "png")
     exec(block("Dataset501_CAMUS"), {})
     raw = Path("nnUNet_raw/Dataset501_CAMUS")
     described = json.loads((raw / "dataset.json").read_text())
