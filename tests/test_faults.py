@@ -6,7 +6,6 @@ import gzip
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,21 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from . import build
-from .build import (
-    DATABASE,
-    DATASET,
-    GENERATOR,
-    IMAGE,
-    MASK,
-    MASTER,
-    NAME,
-    PHANTOM,
-    ROOT,
-    SCRIPTS,
-    SPLIT,
-    run,
-)
+from . import build, kills
+from .build import DATABASE, DATASET, GENERATOR, IMAGE, MASK, MASTER, NAME, PHANTOM, SPLIT, run
 from .conftest import Run, refusal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits, pipes and signals")
@@ -66,7 +52,7 @@ def peak(kind: str, *arguments: object) -> tuple[int, str, int]:
     return code, err, int(out.split()[-1]) * 1024
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", build.SCRIPTS)
 def test_each_script_finds_its_library(script: Path) -> None:
     """Though another camus is on the path, and the folder of the script is not."""
     for name in ("camus.py", "generator.py"):
@@ -76,14 +62,14 @@ def test_each_script_finds_its_library(script: Path) -> None:
     assert (code, err) == (0, "") and "usage" in out
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", build.SCRIPTS)
 def test_missing_packages_take_one_line(script: Path) -> None:
     line = refusal(run("-S", script))  # without site-packages
     assert line.startswith(f"{script.name}: ") and "No module named" in line
-    assert f'-m pip install -r "{ROOT / "requirements.txt"}"' in line
+    assert f'-m pip install -r "{build.ROOT / "requirements.txt"}"' in line
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", build.SCRIPTS)
 def test_an_old_python_takes_one_line(script: Path) -> None:
     code = (
         "import runpy, sys; sys.version_info = (3, 9, 1); sys.version = '3.9.1 (default)'\n"
@@ -95,7 +81,7 @@ def test_an_old_python_takes_one_line(script: Path) -> None:
 
 def test_the_split_does_without_nibabel() -> None:
     code = "import sys, split_master; sys.exit('nibabel' in sys.modules)"
-    assert run("-c", code, cwd=ROOT)[0] == 0
+    assert run("-c", code, cwd=build.ROOT)[0] == 0
 
 
 @posix
@@ -188,14 +174,11 @@ def test_scarce_resources_are_not_blamed_on_a_picture(
 @posix
 @pytest.mark.parametrize("script", [GENERATOR, PHANTOM])
 def test_more_ctrl_c_than_needed_is_one_ctrl_c(script: Path) -> None:
-    for number in range(400):
+    for number in range(100):
         build.write_pair(DATABASE, f"patient{number:04}_2CH_ED")
     there = set(Path().rglob("*"))
-    words = [DATABASE, MASTER, "--size", 2048] if script == GENERATOR else [MASTER]
-    command = [sys.executable, str(script), *map(str, words)]
-    pipe = subprocess.PIPE
-    mind = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=mind) as process:
+    words = (DATABASE, MASTER, "--size", 2048) if script == GENERATOR else (MASTER,)
+    with kills.begin((script, *words), Path()) as process:
         deadline = time.monotonic() + 30
         while not any(path.is_file() for path in MASTER.rglob("*")):
             assert process.poll() is None and time.monotonic() < deadline
