@@ -32,6 +32,8 @@ from .conftest import Run, refusal
 SHARES = [Fraction("0.7"), Fraction("0.2"), Fraction("0.1")]
 MASK_FILE = cv2.imencode(".png", MASK * np.uint8(85))[1].tobytes()
 IMAGE_FILE = cv2.imencode(".jpg", IMAGE)[1].tobytes()
+FIRST_IMAGE = MASTER / "images/patient0001_2CH_ED.jpg"
+FIRST_MASK = MASTER / "masks/patient0001_2CH_ED.png"
 PICTURES = [
     "statistics.png", "train_images_samples.png", "train_masks_samples.png",
     "train_overlays_samples.png",
@@ -377,58 +379,48 @@ def test_masks_are_found_by_usual_names(split: Run, image: str, mask: str) -> No
 
 def test_a_near_match_is_named(split: Run) -> None:
     make_master(MASTER, 2)
-    (MASTER / "masks/patient0001_2CH_ED.png").rename(MASTER / "masks/patient0001_2CH_EDlabel.png")
+    FIRST_MASK.rename(FIRST_MASK.with_stem("patient0001_2CH_EDlabel"))
     line = refusal(split(MASTER, DATASET))
-    assert "images/patient0001_2CH_ED.jpg has no mask" in line
-    assert "masks/patient0001_2CH_EDlabel.png" in line
+    assert f"{FIRST_IMAGE} has no mask" in line and "masks/patient0001_2CH_EDlabel.png" in line
 
 
 def test_names_that_differ_in_case_alone_are_refused(split: Run) -> None:
     make_master(MASTER, 2)
-    for folder, suffix in (("images", "jpg"), ("masks", "png")):
-        other = MASTER / folder / f"PATIENT0001_2CH_ED.{suffix}"
-        shutil.copy(MASTER / folder / f"patient0001_2CH_ED.{suffix}", other)
+    for path in (FIRST_IMAGE, FIRST_MASK):
+        shutil.copy(path, path.with_stem("PATIENT0001_2CH_ED"))
     if len(list((MASTER / "images").iterdir())) == 8:
         pytest.skip("so they do on this disk")
     assert "which are one file on many disks" in refusal(split(MASTER, DATASET))
 
 
-def rename_pair(image: Path, mask: Path) -> None:
-    image.rename(image.with_name("xyz.jpg"))
-    mask.rename(mask.with_name("xyz.png"))
-
-
-def replace_by_fifo(image: Path, mask: Path) -> None:
-    image.unlink()
-    os.mkfifo(image)
-
-
-def replace_by_broken_link(image: Path, mask: Path) -> None:
-    image.unlink()
-    image.symlink_to("gone")
-
-
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda image, mask: image.unlink(), "masks/patient0001_2CH_ED.png has no image"),
-        (lambda image, mask: mask.with_suffix(".tif").write_bytes(b"x"),
-         "images/patient0001_2CH_ED.jpg has several masks: masks/patient0001_2CH_ED.png"),
-        (lambda image, mask: image.with_suffix(".tif").write_bytes(b"x"),
-         "masks/patient0001_2CH_ED.png belongs to several images"),
-        (lambda image, mask: image.write_bytes(b""), "patient0001_2CH_ED.jpg is empty"),
-        (replace_by_fifo, "images/patient0001_2CH_ED.jpg is a broken link or not a file"),
-        (replace_by_broken_link, "images/patient0001_2CH_ED.jpg is a broken link or not a file"),
-        (rename_pair, "the name xyz does not say for certain which patient"),
+        (FIRST_IMAGE.unlink, f"{FIRST_MASK} has no image"),
+        (
+            lambda: FIRST_MASK.with_suffix(".tif").write_bytes(b"x"),
+            f"{FIRST_IMAGE} has several masks: masks/patient0001_2CH_ED.png",
+        ),
+        (
+            lambda: FIRST_IMAGE.with_suffix(".tif").write_bytes(b"x"),
+            f"{FIRST_MASK} belongs to several images",
+        ),
+        (lambda: FIRST_IMAGE.write_bytes(b""), f"{FIRST_IMAGE} is empty"),
+        (lambda: os.mkfifo(MASTER / "images/x"), "images/x is a broken link or not a file"),
+        (lambda: (MASTER / "images/x").symlink_to("gone"), "images/x is a broken link"),
+        (
+            lambda: [path.rename(path.with_stem("xyz")) for path in (FIRST_IMAGE, FIRST_MASK)],
+            "the name xyz does not say for certain which patient",
+        ),
     ],
-)  # fmt: skip
+)
 def test_broken_masters_are_refused_before_anything_is_written(
-    split: Run, spoil: Callable[[Path, Path], object], reason: str
+    split: Run, spoil: Callable[[], object], reason: str
 ) -> None:
     make_master(MASTER, 3)
-    spoil(MASTER / "images/patient0001_2CH_ED.jpg", MASTER / "masks/patient0001_2CH_ED.png")
+    spoil()
     assert reason in refusal(split(MASTER, DATASET))
-    assert list(DATASET.parent.iterdir()) == [MASTER]
+    assert list(Path().iterdir()) == [MASTER]
 
 
 HEAD = "file_name,mask_file_name,patient"
