@@ -1,14 +1,11 @@
-"""Split a folder of image/mask pairs into train, valid and test, patient by patient.
+"""Split a folder of image/mask pairs into train, valid and test; no patient is in two of them.
 
-MASTER holds images/ and masks/, as the generator makes it or another tool does. DATASET gets test,
-train and valid, each with images, masks and metadata.csv, a card and pictures to look at. Nothing
-appears in it until all is done.
+MASTER, made by the generator or by another tool, holds images/ and masks/. DATASET gets test, train
+and valid, each with images/, masks/ and metadata.csv, a README.md, and pictures to look at. Nothing
+appears in DATASET until all is done.
 """
 
-from __future__ import annotations
-
 import argparse
-import contextlib
 import math
 import os
 import re
@@ -72,7 +69,7 @@ def assign_officially(patients: set[str], folder: Path) -> dict[str, str]:
     for subset, name in OFFICIAL.items():
         path = folder / name
         if not path.is_file():
-            raise RefusalError(f"there is no {path}: name the folder database_split of the release")
+            raise RefusalError(f"there is no {path}: choose database_split of the release")
         text = path.read_bytes().decode("utf-8-sig", "replace")
         for patient in re.findall(r"[^\s,;]+", text):
             if subset_of.setdefault(names.patient_key(patient), subset) != subset:
@@ -84,20 +81,22 @@ def assign_officially(patients: set[str], folder: Path) -> dict[str, str]:
             "leave --official out"
         )
     if absent := subset_of.keys() - patients:
-        cli.say(f"{cli.counted(len(absent), 'listed patient')} not in this master")
+        cli.say(f"not in this master: {cli.counted(len(absent), 'patient')} of the lists")
     return {patient: subset_of[patient] for patient in patients}
 
 
-def copy_pair(master: Path, link: bool, job: tuple[Pair, Path]) -> None:
+def copy_pair(master_folder: Path, link: bool, job: tuple[Pair, Path]) -> None:
     """Copy a pair into the folder of its subset, or hard-link it where the disk allows."""
     pair, folder = job
     for file in (pair.image, pair.mask):
+        source, target = master_folder / file, folder / file
         if link:
-            source = master / file
-            with contextlib.suppress(OSError):
-                os.link(source.resolve() if source.is_symlink() else source, folder / file)
+            try:
+                os.link(source.resolve() if source.is_symlink() else source, target)
                 continue
-        (folder / file).write_bytes((master / file).read_bytes())
+            except OSError:
+                pass
+        target.write_bytes(source.read_bytes())
 
 
 def write_subsets(
@@ -111,8 +110,7 @@ def write_subsets(
     cli.side_by_side(partial(copy_pair, master_folder, link), jobs, cli.cores(), "pair")
     for subset, pairs in subsets.items():
         if pairs:  # without rows, Hugging Face's loader looks for pictures that are not there
-            rows = [pair.row for pair in pairs]
-            master.write_table(new / subset / METADATA, rows)
+            master.write_metadata(new / subset, [pair.row for pair in pairs])
 
 
 def describe(
@@ -149,26 +147,25 @@ def pack(folder: Path, archive: Path) -> None:
             file.writestr(entry, b"" if path.is_dir() else path.read_bytes())
 
 
-def concerns_archive(dataset: Path, args: argparse.Namespace) -> bool:
+def replaces_archive(dataset: Path, args: argparse.Namespace) -> bool:
     """Whether DATASET.zip is to be written, or an earlier one goes with the earlier dataset."""
     archive = output.archive_of(dataset)
     if not archive.exists():
         return bool(args.zip)
     try:
-        inside = cast(Path, zipfile.Path(archive))  # which has the methods that are needed here
-        packed = {name for name in inside.root.namelist() if not name.endswith("/")}  # type: ignore
-        ours = output.read_description(inside).get("made_by") == SPLIT and packed <= files_of(
-            inside
-        )
+        with zipfile.ZipFile(archive) as file:
+            packed = {name for name in file.namelist() if not name.endswith("/")}
+            inside = cast(Path, zipfile.Path(file))  # it has the methods that are needed here
+            is_ours = output.read_description(inside).get("made_by") == SPLIT
+            is_ours = is_ours and packed <= files_of(inside)
     except (OSError, zipfile.BadZipFile, RefusalError):
-        ours = False
-    if not ours and args.zip:
+        is_ours = False
+    if not is_ours and args.zip:
         raise RefusalError(f"{archive} was not made by {SPLIT}: move it away, or leave --zip out")
-    if ours and not args.overwrite:
-        raise RefusalError(
-            f"{archive} is there already: replace it with --overwrite, or move it away"
-        )
-    return ours
+    if is_ours and not args.overwrite:
+        remedy = "replace it with --overwrite, or move it away"
+        raise RefusalError(f"{archive} is there already: {remedy}")
+    return is_ours
 
 
 def state_of(folder: Path) -> list[tuple[int, int]]:
@@ -182,12 +179,11 @@ def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; the exit code."""
     check_options(args)
     folder = master.find_master(args.master, Path(__file__).resolve().parent)
-    dataset, within = args.dataset.resolve(), folder.resolve()
-    if dataset.is_relative_to(within) or within.is_relative_to(dataset):
-        relation = "are the same folder" if dataset == within else "are inside each other"
-        raise RefusalError(f"{args.dataset} and {folder} {relation}: name another folder")
+    dataset, resolved = args.dataset.resolve(), folder.resolve()
+    if dataset.is_relative_to(resolved) or resolved.is_relative_to(dataset):
+        raise RefusalError(f"{args.dataset} and {folder} overlap: choose another folder")
     had_archive = output.archive_of(dataset).exists()
-    with_archive = partial(concerns_archive, dataset, args)
+    with_archive = partial(replaces_archive, dataset, args)
     before = state_of(folder)
     pairs = master.read_master(folder)
     subset_of = assign(pairs, args)
@@ -218,8 +214,9 @@ def report(
     """Say what is where."""
     patients = {subset: {pair.patient for pair in pairs} for subset, pairs in subsets.items()}
     counts = {"patients": patients.values(), "pairs": subsets.values()}
-    for line in table({name: [len(n) for n in numbers] for name, numbers in counts.items()}):
-        cli.say(line)
+    cli.say(" " * 8 + "".join(f"{subset:>8}" for subset in SUBSETS))
+    for name, groups in counts.items():
+        cli.say(f"{name:8}" + "".join(f"{len(group):8}" for group in groups))
     if args.by == "pair":
         several = Counter(patient for subset in patients.values() for patient in subset)
         shared = sum(number > 1 for number in several.values())
@@ -233,33 +230,19 @@ def report(
         cli.say(f"{archive}: removed, it held the earlier dataset")
 
 
-def table(rows: Mapping[str, Sequence[int]]) -> list[str]:
-    """Lines of numbers under the names of the subsets."""
-    width = max(map(len, rows))
-    head = " " * width + "".join(f"{subset:>8}" for subset in SUBSETS)
-    return [
-        head,
-        *(f"{name:{width}}" + "".join(f"{n:8}" for n in row) for name, row in rows.items()),
-    ]
-
-
 def check_options(args: argparse.Namespace) -> None:
     """Raise RefusalError for options that contradict each other; fill in the defaults."""
-    given = [
-        ("--ratios", args.ratios),
-        ("--stratify", args.stratify),
-        ("--by pair", args.by == "pair"),
-    ]
-    given.append(("--seed", args.seed is not None))
-    wrong = [option for option, is_given in given if is_given]
-    if args.official and wrong:
-        raise RefusalError(f"--official cannot be combined with {wrong[0]}")
+    is_random = args.ratios or args.stratify or args.by == "pair" or args.seed is not None
+    if args.official and is_random:
+        options = "--ratios, --seed, --stratify or --by pair"
+        raise RefusalError(f"--official cannot be combined with {options}")
     if args.stratify and args.by == "pair":
         raise RefusalError("--stratify cannot be combined with --by pair")
     args.ratios = args.ratios or RATIOS
     args.seed = args.seed or 0
     if min(args.ratios) < 0 or not math.isclose(sum(args.ratios), 1):
-        raise RefusalError(f"--ratios must be 0 or more and sum to 1, not to {sum(args.ratios):g}")
+        total = f"{sum(args.ratios):g}"
+        raise RefusalError(f"--ratios must be 0 or more each, and sum to 1; their sum is {total}")
 
 
 def arguments() -> cli.Parser:

@@ -5,10 +5,7 @@ masks/NAME.jpg in MASTER, beside metadata.csv (one row per pair) and dataset.jso
 settings). Nothing appears in MASTER until all is done.
 """
 
-from __future__ import annotations
-
 import argparse
-import contextlib
 import errno
 import sys
 import time
@@ -18,15 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import cli, database, master, nifti, output, pixels
+from camus import cli, database, master, names, nifti, output, pixels
 from camus.database import Found, Info, Source
 from camus.errors import PairError, RefusalError, blame
 from camus.master import Row
+from camus.names import VIEWS
 from camus.nifti import Grid
 from camus.pixels import LEVELS, STRUCTURES, Box, Picture
 from camus.splits import UNKNOWN
 
-VIEWS = ("2CH", "4CH")
 PATIENTS = 500  # of the whole release, each with two views, each with ED, ES and a half sequence
 BAD_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # names that a disk cannot hold
 
@@ -57,9 +54,9 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
             labels = pixels.resize_labels(labels, box.width, box.height)
             mask = pixels.paint(labels, args.masks, args.structures)
             image, mask = (pixels.on_square(p, box, args.size) for p in (image, mask))
-            for mirrored in (False, True)[: 1 + args.mirror]:
+            for mirrored in [False, True] if args.mirror else [False]:
                 if mirrored:
-                    image, mask = pixels.flip(image), pixels.flip(mask)
+                    image, mask = image[:, ::-1], mask[:, ::-1]
                 row = metadata_row(args, source, info, grid, box, number, mirrored)
                 files[row["file_name"]] = pixels.encode(image, args.format, args.quality)
                 files[row["mask_file_name"]] = pixels.encode_mask(
@@ -74,7 +71,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
 
 
 def read_frames(path: Path, to_8_bits: Callable[[Any], Picture]) -> tuple[Grid, list[Picture]]:
-    """The grid of a NIfTI file, and its frames, each (height, width). Raises PairError."""
+    """The grid of a NIfTI file, and its frames as 8 bits. The values as stored are freed here."""
     grid, values = nifti.read(path)
     return grid, [to_8_bits(frame) for frame in values]
 
@@ -91,10 +88,11 @@ def metadata_row(
     if instant == "half_sequence":
         frame = number
         name += f"_frame{number:0{max(2, len(str(grid.frames)))}}"
-        between = "between" if info.instants else UNKNOWN
-        instant = next((key for key, at in info.instants.items() if at == number), between)
+        ends = sorted(info.instants.values())
+        instant = "between" if len(ends) == 2 and ends[0] < number < ends[1] else UNKNOWN
+        instant = next((key for key, at in info.instants.items() if at == number), instant)
     if mirrored:
-        name, box = f"mirrored_{name}", box._replace(left=args.size - box.left - box.width)
+        name, box = names.MIRRORED + name, box._replace(left=args.size - box.left - box.width)
     return {
         "file_name": f"images/{name}.{args.format}",
         "mask_file_name": f"masks/{name}.{args.mask_format}",
@@ -116,15 +114,12 @@ def metadata_row(
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write the images and masks of a source. Raises PairError for a name the disk cannot hold."""
-    for name, data in files.items():
+    for name in sorted(files, key=len, reverse=True):  # the longest first: only that can fail
         try:
-            (folder / name).write_bytes(data)
+            (folder / name).write_bytes(files[name])
         except OSError as error:
             if error.errno not in BAD_NAMES:
                 raise
-            for written in files:
-                with contextlib.suppress(OSError):
-                    (folder / written).unlink(missing_ok=True)
             raise PairError(f"{name} cannot be written ({error.strerror})") from error
 
 
@@ -137,7 +132,7 @@ def generate(args: argparse.Namespace) -> int:
     args.mask_format = "png" if args.masks == "index" else args.format
     folder = database.find_database(args.database, Path(__file__).resolve().parents[1])
     if args.master.resolve().is_relative_to(folder.resolve()):
-        raise RefusalError(f"{args.master} is in the database: name another folder")
+        raise RefusalError(f"{args.master} is in the database: choose another folder")
     found = database.find_sources(folder, args.frames, args.views)
     if not found.sources and not found.problems:
         other = "key" if args.frames == "sequence" else "sequence"
@@ -148,15 +143,15 @@ def generate(args: argparse.Namespace) -> int:
         for name in ("images", "masks"):
             (new / name).mkdir()
         work = partial(convert, args, new)
-        outcomes = cli.side_by_side(work, found.sources, args.jobs, "source")
+        outcomes = cli.side_by_side(work, found.sources, args.jobs, "file")
         rows = [row for outcome in outcomes for row in outcome.rows]
         if rows:  # else the target stays as it was
             master.write_metadata(new, rows)
             output.write_description(new, master.describe(args, phantom))
     named = zip(found.sources, outcomes, strict=True)
     failed = {source.name: outcome.reason for source, outcome in named if outcome.reason}
+    report_problems(found.problems, failed, outcomes)
     problems = {**found.problems, **failed}
-    report_problems(problems, outcomes)
     written = cli.counted(len(rows), "pair") + (" written" if rows else ", so nothing was written")
     seconds = time.perf_counter() - started
     cli.say(f"{args.master}: {written}, {len(problems)} failed, {seconds:.1f} s")
@@ -164,51 +159,47 @@ def generate(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def report_problems(problems: dict[str, str], outcomes: Sequence[Outcome]) -> None:
-    """Name what failed, a line each; a setting that suits no mask takes one line."""
-    reasons = set(problems.values())
-    if len(reasons) == 1 < len(problems) and not any(outcome.rows for outcome in outcomes):
-        problems = {f"all {len(problems)}": reasons.pop()}
-    for name, reason in sorted(problems.items()):
+def report_problems(
+    problems: dict[str, str], failed: dict[str, str], outcomes: Sequence[Outcome]
+) -> None:
+    """Name what failed, one line each. A setting that suits no mask takes one line in all."""
+    reasons = set(failed.values())
+    if len(failed) > 1 and len(reasons) == 1 and not any(outcome.rows for outcome in outcomes):
+        failed = {f"all {len(failed)}": reasons.pop()}
+    for name, reason in sorted({**problems, **failed}.items()):
         cli.warn(f"{name}: {reason}")
     if odd := sorted({value for outcome in outcomes for value in outcome.odd}):
-        verbs = ("is", "was") if len(odd) == 1 else ("are", "were")
-        cli.warn(
-            f"{cli.counted(len(odd), 'value')} of Info files {verbs[0]} not plausible and "
-            f"{verbs[1]} left empty; the first: {odd[0]}"
-        )
+        values = cli.counted(len(odd), "implausible value")
+        cli.warn(f"left out {values} of Info files; the first: {odd[0]}")
 
 
 def report_completeness(
     found: Found, converted: int, args: argparse.Namespace, phantom: bool
 ) -> None:
     """Say how much of a whole database there is, and what was not asked for."""
-    thing, per_patient = "half sequence", len(args.views)
-    if args.frames == "key":
-        thing, per_patient = "pair", 2 * len(args.views)
-        if found.half_sequences:
-            number = cli.counted(found.half_sequences, "half sequence")
-            cli.say(f"{number} not asked for; --frames sequence converts them")
+    is_key = args.frames == "key"
+    if is_key and found.half_sequences:
+        number = cli.counted(found.half_sequences, "half sequence")
+        cli.say(f"{number} not asked for; --frames sequence converts them")
+    thing, per_patient = ("pair" if is_key else "half sequence"), len(args.views) * (1 + is_key)
     expected = found.patients * per_patient
     release = f"; the whole release has {PATIENTS} patients and {PATIENTS * per_patient:,} {thing}s"
     if converted < expected or (found.patients < PATIENTS and not phantom):
-        patients, whole = cli.counted(found.patients, "patient"), "" if phantom else release
-        cli.say(f"{patients} with {converted:,} of {cli.counted(expected, thing)}{whole}")
+        patients = cli.counted(found.patients, "patient")
+        line = f"{patients} with {converted:,} of {cli.counted(expected, thing)}"
+        cli.say(line if phantom else line + release)
 
 
 def structure_names(text: str) -> list[str]:
     """An argument type: structures by name or label, separated by commas. LV,2: [lv, myo]."""
-    names = []
-    for part in filter(None, text.casefold().split(",")):
-        found = [name for name, label in STRUCTURES.items() if part in (name, str(label))]
-        if not found:
+    name_of = {key: name for name, label in STRUCTURES.items() for key in (name, str(label))}
+    words = text.casefold().strip(",").split(",")
+    for word in words:
+        if word not in name_of:
             raise argparse.ArgumentTypeError(
-                f"{part!r} is not a structure: use lv, myo, la (DATABASE and MASTER come first)"
+                f"{word!r} is not a structure: use lv, myo, la (DATABASE and MASTER come first)"
             )
-        names += found
-    if not names:
-        raise argparse.ArgumentTypeError("no structure is named: use lv, myo, la")
-    return names
+    return [name_of[word] for word in words]
 
 
 def arguments() -> cli.Parser:
@@ -227,8 +218,8 @@ def arguments() -> cli.Parser:
     add("--views", nargs="+", type=str.upper, choices=VIEWS, default=list(VIEWS),
         help="keep these views (default: both)")
     add("--masks", choices=tuple(LEVELS), default="gray",
-        help="labels 0, 1, 2, 3 as 0, 85, 170, 255; as 0 or 255; or as they are, always PNG"
-             " (default: %(default)s)")
+        help="labels 0, 1, 2, 3 become: gray: 0, 85, 170, 255; binary: 0, 255, 255, 255;"
+             " index: 0, 1, 2, 3, as PNG (default: %(default)s)")
     add("--structures", metavar="NAME", nargs="+", type=structure_names,
         help="keep these of lv, myo, la (or 1, 2, 3); the rest becomes background (default: all)")
     add("--format", choices=("jpg", "png"), default="jpg", 
@@ -236,7 +227,7 @@ def arguments() -> cli.Parser:
     add("--quality", metavar="N", type=number(1, 100), default=95, 
         help="JPG quality, 1 to 100 (default: %(default)s)")
     add("--size", metavar="N", type=number(16, 8192), default=512, 
-        help="side in pixels (default: %(default)s)")
+        help="side of the square in pixels (default: %(default)s)")
     add("--fit", choices=("pad", "stretch"), default="pad",
         help="keep proportions on a black square, or fill the square (default: %(default)s)")
     add("--mirror", action="store_true",

@@ -1,10 +1,9 @@
 """Write phantom patients in the exact form of the CAMUS release, to try the scripts without it.
 
 DATABASE gets one folder per patient, with both views: ED and ES frames, masks and Info files, and
-half sequences with --frames. A folder database_split with the subgroups appears beside it.
+half sequences with --frames. A folder database_split, for split_master.py --official, appears
+beside it.
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
@@ -101,7 +100,7 @@ def make_database(options: argparse.Namespace) -> int:
         "seed": seed,
     }
     if database == split:
-        raise RefusalError(f"{database} is where the subgroups go: name another folder")
+        raise RefusalError(f"{database} is the folder of the split lists: choose another one")
     if frames == 1:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     same_split = output.read_description(split) == description
@@ -127,18 +126,15 @@ def arguments() -> cli.Parser:
     """The command line."""
     parser = cli.Parser(__doc__, "demo/database_nifti --patients 12")
     number, add = cli.whole_number, parser.add_argument
+    # fmt: off
     add("database", metavar="DATABASE", type=Path, help="the folder to write, new or empty")
-    add(
-        "--patients",
-        metavar="N",
-        type=number(1, 9999),
-        default=50,
-        help="number of patients (default: %(default)s)",
-    )
-    text = "frames per half sequence; 0 writes no half sequences (default: %(default)s)"
-    add("--frames", metavar="N", type=number(0, 99), default=0, help=text)
-    text = "random seed; the same seed gives the same files (default: %(default)s)"
-    add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0, help=text)
+    add("--patients", metavar="N", type=number(1, 9999), default=50,
+        help="number of patients (default: %(default)s)")
+    add("--frames", metavar="N", type=number(0, 99), default=0,
+        help="frames per half sequence; 0 writes no half sequences (default: %(default)s)")
+    add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
+        help="random seed; the same seed gives the same files (default: %(default)s)")
+    # fmt: on
     return parser
 
 

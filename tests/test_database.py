@@ -25,7 +25,7 @@ from .conftest import Run, refusal
         ("data", "data/imagesTr/p_0000.nii.gz data/labelsTr/p.nii.gz", "is an nnU-Net data set"),
         ("data", "data/images/a.jpg data/masks/a.jpg", "holds image/mask pairs already"),
         ("data", "data/train/images/a.jpg", "is a split dataset already"),
-        ("data", "data/subgroup_testing.txt", "holds the subgroups of the split"),
+        ("data", "data/subgroup_testing.txt", "holds the lists of the split"),
         ("data", "data/0001/patient0001_2CH_ED.nii.gz", "not in folders patientNNNN"),
         ("data", "data/CAMUS_public.zip", "holds an archive"),
         ("data", "data/patient0001/Info_2CH.cfg", "holds patient folders without NIfTI files"),
@@ -41,14 +41,14 @@ def test_other_folders_are_called_what_they_are(
     assert given in line and found in line
     assert "patient0001/patient0001_2CH_ED" in line  # what is expected
     has_nothing = found in ("does not exist", "holds no patient folders")
-    for advice in ("humanheart-project", "make_phantom_database.py demo/database_nifti"):
+    for advice in ("humanheart-project", "make_phantom_database.py database_nifti"):
         assert (advice in line) == has_nothing
     assert build.tree(Path()) == before and not MASTER.exists()
 
 
 def test_the_folder_of_one_patient(generate: Run) -> None:
     line = refusal(generate(build.write_pair(DATABASE), MASTER))
-    assert f"is the folder of one patient: name the folder above it, {DATABASE.resolve()}" in line
+    assert f"is the folder of one patient: choose the folder above it, {DATABASE.resolve()}" in line
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_no_database_here(generate: Run) -> None:
             for folder in ("patient0002", "patient0001 (copy)")
         ),
         *(
-            (f"patient0002/{name}", f"patient0002/{name}: should be called patientNNNN_2CH_ED.nii")
+            (f"patient0002/{name}", f"patient0002/{name}: needs a name such as patientNNNN")
             for name in (
                 "patient0002_2CH_ED.NII.GZ",
                 "patient0002_2ch_ed.nii.gz",

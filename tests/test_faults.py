@@ -122,7 +122,7 @@ def test_bombs_cost_nothing() -> None:
     code, err, bombed = peak("VmHWM", DATABASE, "bombed")
     assert code == 1 and err.count("\n") == 2
     assert f"{NAME}: {NAME}.nii.gz: header claims 900000000 pixels" in err
-    assert "ES_gt.nii.gz: goes on after" in err
+    assert "ES_gt.nii.gz: holds more data" in err
     assert bombed < normal + 100 * MEGABYTE
 
 
@@ -205,7 +205,7 @@ def test_one_name_too_long_is_the_failure_of_that_pair(generate: Run) -> None:
 @posix
 def test_the_root_of_a_disk_is_no_target(generate: Run) -> None:
     build.write_pair(DATABASE)
-    assert "name another folder" in refusal(generate(DATABASE, "/", "--overwrite"))
+    assert "choose another folder" in refusal(generate(DATABASE, "/", "--overwrite"))
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_odd_info_values_are_left_out_and_said_once(generate: Run, key: str, val
         build.write_info(build.write_pair(DATABASE, name), **{key: value})
     code, _, err = generate(DATABASE, MASTER, *EXACT)
     assert code == 0 and err.count("\n") == 1
-    assert "1 value of Info files is not plausible and was left empty; the first: " in err
+    assert "left out 1 implausible value of Info files; the first: " in err
     assert f"patient0001/Info_2CH.cfg: {key}: " in err and len(err) < 300
     assert {rows(MASTER)[0][name] for name in FACTS} == {"", "unknown"}
 
@@ -203,8 +203,8 @@ def test_half_sequence(generate: Run, info: dict[str, int], instants: list[str])
         ({"NbFrame": 5}, 3, "has 3 frames, Info_4CH.cfg says NbFrame: 5"),
         ({"ED": 1, "ES": 4}, 3, "has 3 frames, Info_4CH.cfg says ES: 4"),
         ({"ED": 0, "ES": 3}, 3, "has 3 frames, Info_4CH.cfg says ED: 0"),
-        ({"ED": 2, "ES": 2}, 3, "Info_4CH.cfg says that ED and ES are one frame, 2"),
-        ({}, 1, "has 1 frame, a half sequence runs from ED to ES"),
+        ({"ED": 2, "ES": 2}, 3, "Info_4CH.cfg says that ED and ES are the same frame, 2"),
+        ({}, 1, "has 1 frame, a half sequence has two or more"),
     ],
 )
 def test_frames_that_contradict_the_info_file(
@@ -291,7 +291,7 @@ def test_a_second_run_names_both_ways_out(generate: Run) -> None:
     generate(DATABASE, MASTER)
     before = build.tree(MASTER)
     line = refusal(generate(DATABASE, MASTER, "--size", 64))
-    assert f"{MASTER} is there already: replace it with --overwrite, or name another" in line
+    assert f"{MASTER} is there already: replace it with --overwrite, or choose another" in line
     assert build.tree(MASTER) == before
     foreign = build.write(MASTER / "images/holiday.jpg", b"mine")
     line = refusal(generate(DATABASE, MASTER, "--overwrite"))
@@ -308,7 +308,7 @@ def test_a_second_run_names_both_ways_out(generate: Run) -> None:
     ("arguments", "reason"),
     [
         (("--structures", "lv,rv"), "'rv' is not a structure"),
-        (("--structures", ","), "no structure is named"),
+        (("--structures", ","), "'' is not a structure"),
         (("--quality", "0"), "'0' must be a whole number from 1 to 100"),
         (("--size", "big"), "'big' must be a whole number"),
         (("--jobs", "0"), "'0' must be a whole number"),

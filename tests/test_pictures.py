@@ -107,7 +107,7 @@ def test_captions_stay_within_their_tile() -> None:
 
 def test_spread_runs_evenly_from_first_to_last() -> None:
     pairs = [Pair(f"{i:04d}", "", "", {}) for i in range(4000)]
-    indices = [int(pair.image) for pair in previews.spread(pairs[::-1], 18)]
+    indices = [int(pair.image) for pair in previews.spread(pairs, 18)]
     assert len(indices) == 18 and indices[0] == 0 and indices[-1] == 3999
     assert set(np.diff(indices)) <= {235, 236}
     assert previews.spread(pairs[:3], 18) == pairs[:3]
@@ -139,7 +139,7 @@ def test_outlines_have_the_colour_of_their_structure_and_are_never_mixed() -> No
     for label, rows in lines.items():
         for row in rows:
             line = canvas[row - 1 : row + 2, columns[label]].astype(int)
-            distance = np.abs(line - pictures.STRUCTURE_COLOURS[label]).sum(2).min(0)
+            distance = np.abs(line - pictures.COLOURS[label]).sum(2).min(0)
             assert (distance < 140).all()
     for inside in (canvas[25:55, 25:95], canvas[65:95, 25:95], canvas[25:95, 124:136]):
         assert (inside == 90).all()
@@ -162,7 +162,7 @@ def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict
     mask = np.where(kept, np.array(LEVELS[masks], np.uint8)[LABELS], np.uint8(0))
     told = description(masks, structures, phantom=True)
     drawn = draw(told, [pair("train", IMAGE, mask, "scan")])
-    title = "train: 1 of 1 pairs of phantom patients"
+    title = "train: 1 of 1 pair of phantom patients"
     for kind in ("images", "masks", "overlays"):
         assert shows(drawn[kind], title, title=True) and shows(drawn[kind], "scan.png")
     assert (tile(drawn["images"]) == 90).all()
@@ -174,9 +174,10 @@ def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict
     assert (shown[25:55, 25:95] == (lv if "lv" in structures else 0)).all()
     assert (shown[65:95, 25:95] == (la if "la" in structures else 0)).all()
     assert shows(drawn["masks"], "brightened", title=True) == (masks == "index")
-    assert shows(drawn["statistics"], "1 pairs of 1 phantom patient", title=True)
+    assert shows(drawn["statistics"], "1 pair of 1 phantom patient", title=True)
     labels = [1] if masks == "binary" else [1 + ALL.index(name) for name in structures]
-    for label, colour in pictures.STRUCTURE_COLOURS.items():
+    for label in (1, 2, 3):
+        colour = pictures.COLOURS[label]
         assert has(drawn["overlays"][:68], colour) == (label in labels)
         assert bool(bars(drawn["statistics"], colour)) == (label in labels)
 
@@ -187,8 +188,8 @@ def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict
         ((0, 1, 2, 3), ["label 1", "label 2", "label 3"]),
         ((0, 1, 1, 0), ["label 1"]),
         ((0, 85, 170, 255), ["label 1", "label 2", "label 3"]),
-        ((0, 255, 255, 255), ["structure"]),
-        ((4, 252, 249, 247), ["structure"]),
+        ((0, 255, 255, 255), ["label 1"]),
+        ((4, 252, 249, 247), ["label 1"]),
         ((0, 50, 100, 150), []),
         ((0, 0, 0, 0), []),
     ],
@@ -198,7 +199,7 @@ def test_masks_of_another_tool_are_told_by_their_levels(
 ) -> None:
     mask = np.array(levels, np.uint8)[LABELS]
     drawn = draw({}, [pair("train", IMAGE, mask)])
-    for name in ("label 1", "label 2", "label 3", "structure"):
+    for name in ("label 1", "label 2", "label 3"):
         assert shows(drawn["overlays"], name) == (name in names)
     assert (tile(drawn["overlays"]) == 90).all() == (not names)
     assert shows(drawn["statistics"], "background") == bool(names)

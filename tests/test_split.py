@@ -201,7 +201,7 @@ def test_official(split: Run) -> None:
     make_master(MASTER, 3)
     lists = "patient2\npatient0009\r\n", "patient0003", "patient0001\n"
     code, out, _ = split(MASTER, DATASET, "--official", write_lists(Path("lists"), *lists))
-    assert code == 0 and "1 listed patient not in this master" in out
+    assert code == 0 and "not in this master: 1 patient of the lists" in out
     assert patients_of(DATASET) == [{"patient0002"}, {"patient0003"}, {"patient0001"}]
 
 
@@ -247,7 +247,7 @@ def test_stratify_without_metadata_is_refused(split: Run) -> None:
 
 @pytest.mark.parametrize(
     ("ef", "band"),
-    [("45", 0), ("45.1", 1), ("54.9", 1), ("55", 2), ("", None), ("nan", None)],
+    [("45", 0), ("45.1", 1), ("54.9", 1), ("55", 2), ("", None)],
 )
 def test_ef_bands(ef: str, band: int | None) -> None:
     expected = splits.UNKNOWN if band is None else splits.EF_BANDS[band]
@@ -339,7 +339,7 @@ def test_folders_of_someone_else_are_never_touched(split: Run, options: tuple[st
     Path("file").write_bytes(b"mine")
     before = build.tree(Path())
     for place in ("photos", "file", MASTER.name, f"{MASTER.name}/inside", ""):
-        assert "name another folder" in refusal(split(MASTER, place, *options))
+        assert "choose another folder" in refusal(split(MASTER, place, *options))
         assert build.tree(Path()) == before
 
 
@@ -390,7 +390,7 @@ def test_names_that_differ_in_case_alone_are_refused(split: Run) -> None:
         shutil.copy(path, path.with_stem("PATIENT0001_2CH_ED"))
     if len(list((MASTER / "images").iterdir())) == 8:
         pytest.skip("so they do on this disk")
-    assert "which are one file on many disks" in refusal(split(MASTER, DATASET))
+    assert "which are one file on disks that" in refusal(split(MASTER, DATASET))
 
 
 @pytest.mark.parametrize(
@@ -513,11 +513,11 @@ def test_an_unfinished_master_is_refused(generate: Run, split: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--ratios", "0.7", "0.2", "0.2"), "sum to 1, not to 1.1"),
+        (("--ratios", "0.7", "0.2", "0.2"), "their sum is 1.1"),
         (("--ratios", "0.7", "0.5", "-0.2"), "--ratios"),
-        (("--ratios", "nan", "0", "1"), "sum to 1, not to nan"),
-        (("--official", "x", "--stratify"), "--official cannot be combined with --stratify"),
-        (("--official", "x", "--seed", "0"), "--official cannot be combined with --seed"),
+        (("--ratios", "nan", "0", "1"), "their sum is nan"),
+        (("--official", "x", "--stratify"), "--official cannot be combined with"),
+        (("--official", "x", "--seed", "0"), "--official cannot be combined with"),
         (("--stratify", "--by", "pair"), "cannot be combined with --by pair"),
     ],
 )

@@ -1,7 +1,5 @@
 """README.md of a dataset: its card, as the Hugging Face hub reads it and as people do."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

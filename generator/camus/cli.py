@@ -1,7 +1,5 @@
 """The command line: options, one-line errors, exit codes, work done side by side."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import errno
@@ -14,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn, TypeVar
 
 import cv2
-from tqdm import tqdm
 
 from camus.errors import SCARCE, RefusalError, uninterrupted
 
@@ -76,9 +73,11 @@ def side_by_side(
 ) -> list[Result]:
     """Do the work on all items with `jobs` threads; the results, in the order of the items.
 
-    Threads suffice: zlib, OpenCV and NumPy let other threads run while they work.
-    Raises RefusalError where the system gives no more threads.
+    Threads suffice: zlib, OpenCV and NumPy let other threads run while they work. And threads,
+    unlike processes, end with a killed run instead of writing on.
     """
+    from tqdm import tqdm  # not above: it would take a tenth of the time of --help
+
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     tqdm.monitor_interval = 0  # nor tqdm
     # Once glibc has freed a block this large, it keeps memory for the next arrays instead of
@@ -91,7 +90,7 @@ def side_by_side(
     except RuntimeError as error:
         if "thread" not in str(error):
             raise
-        raise RefusalError(f"{error}: try --jobs 1") from error
+        raise OSError(errno.EAGAIN, str(error)) from error
     finally:
         with uninterrupted():
             pool.shutdown(cancel_futures=True)
@@ -120,22 +119,26 @@ def run(
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != OUT_OF_MEMORY:
             raise
-        code, reason = 2, "out of memory: try --jobs 1, or close other programs"
+        code, reason = 2, f"out of memory: {_saving(args)}"
     except OSError as error:
-        code, reason = (2, _explain(error)) if args else (0, "")  # --help, and nobody reads it
+        code, reason = (2, _explain(error, args)) if args else (0, "")  # --help, but nobody reads
     if reason:
         warn(f"{parser.prog}: {reason}")
     _flush()
     return code
 
 
-def _explain(error: OSError) -> str:
+def _saving(args: argparse.Namespace | None) -> str:
+    return "try --jobs 1" if hasattr(args, "jobs") else "close other programs"
+
+
+def _explain(error: OSError, args: argparse.Namespace) -> str:
     if error.errno in DISK_FULL:
         remedy = "free some space and run the command again; nothing was changed"
     elif error.errno in SCARCE:
-        remedy = "try --jobs 1, or raise the limit"
+        remedy = f"{_saving(args)}, or raise the limit"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        remedy = "change the rights, or name another folder"
+        remedy = "change the permissions, or choose another folder"
     else:
         remedy = "fix this and run the command again"
     name = error.filename2 or error.filename  # the target of a copy, if it is one

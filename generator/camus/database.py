@@ -1,8 +1,7 @@
 """What lies in a folder like CAMUS's database_nifti: pairs of files, Info files, problems."""
 
-from __future__ import annotations
-
 import contextlib
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -10,17 +9,18 @@ from typing import Any, NamedTuple
 
 from camus.errors import PairError, RefusalError
 from camus.master import number_in
-from camus.names import SOURCE_NAME
+from camus.names import SOURCE_NAME, VIEWS
 from camus.output import is_litter
 from camus.splits import QUALITIES, UNKNOWN
 
-NOTHING = ("does not exist", "holds no patient folders")  # then a download is what helps
-DOWNLOAD = "https://humanheart-project.creatis.insa-lyon.fr/database"
+DOWNLOAD = (
+    "download CAMUS_public from https://humanheart-project.creatis.insa-lyon.fr/database, or make "
+    "phantoms with python generator/make_phantom_database.py database_nifti"
+)
 SOURCE_FILE = re.compile(rf"(?P<name>{SOURCE_NAME})(?P<mask>_gt)?\.nii(\.gz)?")
 # What was meant to be a source file, whatever its case and ending
-NEARLY = re.compile(r"patient.*?[ _-]?(2ch|4ch).*|.*\.nii.*", re.IGNORECASE)
-EXPECTED = "patientNNNN_2CH_ED.nii.gz and patientNNNN_2CH_ED_gt.nii.gz, and so on"
-INFO_BYTES = 2**16  # of an Info file; those of the release have about 100
+NEARLY = re.compile(r"patient.*(2ch|4ch).*|.*\.nii.*", re.IGNORECASE)
+EXPECTED = "patientNNNN_2CH_ED.nii.gz or patientNNNN_2CH_ED_gt.nii.gz"
 
 # Plausible values of the Info files: percent, years, frames per second
 RANGES = {"EF": (1, 99), "Age": (0, 120), "FrameRate": (1, 1000)}
@@ -45,7 +45,7 @@ class Found(NamedTuple):
     sources: list[Source]
     problems: dict[str, str]
     patients: int
-    half_sequences: int  # that were not asked for: 0 if they were
+    half_sequences: int  # of the views that are asked for
 
 
 class Info(NamedTuple):
@@ -57,28 +57,23 @@ class Info(NamedTuple):
     odd: list[str]
 
 
-def find_database(given: Path | None, beside: Path) -> Path:
-    """The folder of the patient folders: the one given, one inside it, or a default place.
+def find_database(chosen: Path | None, beside: Path) -> Path:
+    """The folder of the patient folders: the one chosen, one inside it, or a default place.
 
     beside: the folder of the README, where the default places are looked for as well.
     """
-    defaults = (Path("CAMUS_public"), Path("database_nifti"))
-    roots = [given] if given else [root / place for root in (Path(), beside) for place in defaults]
+    places = ("CAMUS_public", "database_nifti")
+    defaults = [root / place for root in (Path(), beside) for place in places]
+    roots = [chosen] if chosen else defaults
     for root in roots:
         for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
             if _has_patients(root / inside):
                 return root / inside
-    found = [_what_is(root) for root in roots if given or root.exists()]
-    problem = found[0] if found else "no CAMUS_public or database_nifti here"
-    advice = ""
-    if not found or problem.endswith(NOTHING):
-        advice = (
-            f": download CAMUS_public from {DOWNLOAD}, or make phantoms with "
-            "python generator/make_phantom_database.py demo/database_nifti"
-        )
+    found = [_what_is(root) for root in roots if chosen or root.exists()]
+    problem = found[0] if found else f"no CAMUS_public or database_nifti here: {DOWNLOAD}"
     raise RefusalError(
-        f"{problem}. Expected is the folder database_nifti with "
-        f"patient0001/patient0001_2CH_ED.nii.gz and so on{advice}"
+        f"{problem}. Expected: the folder database_nifti with "
+        "patient0001/patient0001_2CH_ED.nii.gz and so on"
     )
 
 
@@ -101,29 +96,30 @@ def _what_is(folder: Path) -> str:
     """What a folder without patient folders is instead."""
     if not folder.is_dir():
         if ".nii" in folder.name:
-            return f"{folder} is one file: name the folder database_nifti"
+            return f"{folder} is one file: choose the folder database_nifti"
         if re.search(r"\.(zip|tar|tgz|gz|7z|rar)$", folder.name, re.IGNORECASE):
-            return f"{folder} is an archive: unpack it, and name the folder"
-        return f"{folder} is not a folder" if folder.exists() else f"{folder} {NOTHING[0]}"
+            return f"{folder} is an archive: unpack it, and choose the unpacked folder"
+        problem = "is not a folder" if folder.exists() else f"does not exist: {DOWNLOAD}"
+        return f"{folder} {problem}"
     frames = [path.name for path in _glob(folder, "*.nii*")]
     patients = {name.split("_")[0] for name in frames}
     kinds = {
         "holds the older CAMUS release (.mhd and .raw files), which these scripts cannot read": [
             *_glob(folder, "*.mhd"), *_glob(folder, "*/*.mhd"), *_glob(folder, "*/*/*.mhd")],
         "is an nnU-Net data set, not a CAMUS release": _glob(folder, "imagesTr"),
-        f"is the folder of one patient: name the folder above it, {folder.resolve().parent}":
+        f"is the folder of one patient: choose the folder above it, {folder.resolve().parent}":
             frames if patients == {folder.resolve().name} else [],
-        "holds NIfTI files without patient folders: put those of a patient into a folder of its "
-        "name, such as patient0001": frames,
+        "holds NIfTI files without patient folders: put the files of each patient into a folder "
+        "with its name, such as patient0001": frames,
         "holds image/mask pairs already: split them with split_master.py": _glob(folder, "masks"),
         "is a split dataset already": _glob(folder, "train"),
-        "holds the subgroups of the split: name database_nifti": _glob(folder, "subgroup_*.txt"),
+        "holds the lists of the split: choose database_nifti": _glob(folder, "subgroup_*.txt"),
         "holds NIfTI files, but not in folders patientNNNN": _glob(folder, "*/*.nii*"),
         "holds an archive: unpack it": [*_glob(folder, "*.zip"), *_glob(folder, "*.tar*")],
         "holds patient folders without NIfTI files": _glob(folder, "patient*"),
     }  # fmt: skip
-    kind = next((kind for kind, files in kinds.items() if files), NOTHING[1])
-    return f"{folder} {kind}"
+    nothing = f"holds no patient folders: {DOWNLOAD}"
+    return f"{folder} {next((kind for kind, files in kinds.items() if files), nothing)}"
 
 
 def find_sources(database: Path, frames: str, views: list[str]) -> Found:
@@ -133,25 +129,27 @@ def find_sources(database: Path, frames: str, views: list[str]) -> Found:
     """
     files_of: dict[str, list[tuple[re.Match[str], Path]]] = defaultdict(list)
     problems: dict[str, str] = {}
-    patients = [path for path in _glob(database, "*") if _concerns_patients(path)]
+    sequences = 0
+    patients = [path for path in _glob(database, "*") if _looks_like_patient(path)]
     for patient in patients:
-        try:
-            files = _listed(patient)
-        except PairError as error:
-            problems[patient.name] = str(error)
+        if problem := _why_no_patient(patient):
+            problems[patient.name] = problem
             continue
+        files = _glob(patient, "*")
         for path in files:
             match = SOURCE_FILE.fullmatch(path.name)
+            if match and match["instant"] == "half_sequence" and not match["mask"]:
+                sequences += match["view"] in views
             if not _is_wanted(path.name, frames, views):
                 continue
             if not match:
-                problems[f"{patient.name}/{path.name}"] = f"should be called {EXPECTED}"
+                problems[f"{patient.name}/{path.name}"] = f"needs a name such as {EXPECTED}"
             elif match["patient"] != patient.name:
                 problems[f"{patient.name}/{path.name}"] = "lies in the folder of another patient"
             else:
                 files_of[match["name"].casefold()].append((match, path))
         if not any(NEARLY.fullmatch(path.name) for path in files):
-            problems[patient.name] = f"holds no frames, which should be called {EXPECTED}"
+            problems[patient.name] = f"holds no frames, which need names such as {EXPECTED}"
     sources = []
     for name in sorted(files_of):
         match = files_of[name][0][0]
@@ -162,11 +160,11 @@ def find_sources(database: Path, frames: str, views: list[str]) -> Found:
             sources.append(Source(*parts, images[0], masks[0]))
         else:
             problems[match["name"]] = _why_no_pair(images, masks)
-    sequences = len(list(database.glob("patient*/*_half_sequence.nii*"))) if frames == "key" else 0
-    return Found(sources, problems, len(patients), sequences)
+    number = sum(not path.is_file() for path in patients)
+    return Found(sources, problems, number, sequences)
 
 
-def _concerns_patients(path: Path) -> bool:
+def _looks_like_patient(path: Path) -> bool:
     """Whether a file or folder of a database is a patient's, or looks as if it were."""
     if path.name.casefold().startswith("patient"):
         return not path.is_file() or bool(re.search(r"\d", path.name))
@@ -177,24 +175,21 @@ def _is_wanted(name: str, frames: str, views: list[str]) -> bool:
     """Whether a file was meant to be one of the frames that are asked for."""
     if not NEARLY.fullmatch(name) or ("sequence" in name.casefold()) != (frames == "sequence"):
         return False
-    other_views = [view for view in ("2CH", "4CH") if view not in views]
+    other_views = [view for view in VIEWS if view not in views]
     return not any(f"_{view}_" in name.upper() for view in other_views)
 
 
-def _listed(patient: Path) -> list[Path]:
-    """What a patient's folder holds. Raises PairError if it is not such a folder."""
-    if patient.is_symlink() and not patient.exists():
-        raise PairError(
-            "is a broken link: fetch what it stands for (with git-annex: git annex get)"
-        )
-    if not patient.is_dir():
-        raise PairError("is a file; a folder for each patient is expected")
-    if not patient.name.startswith("patient"):
-        raise PairError("holds NIfTI files, but its name does not begin with patient")
-    try:
-        return sorted(path for path in patient.iterdir() if not is_litter(path.name))
-    except OSError as error:
-        raise PairError(f"cannot be read ({error.strerror})") from error
+def _why_no_patient(folder: Path) -> str:
+    """Why something is not a patient's folder that can be read; empty if it is one."""
+    if folder.is_symlink() and not folder.exists():
+        return "is a broken link: fetch the folder it points to (with git-annex: git annex get)"
+    if not folder.is_dir():
+        return "is a file; a folder for each patient is expected"
+    if not folder.name.startswith("patient"):
+        return "holds NIfTI files, but its name does not begin with patient"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return "cannot be read: change the permissions"
+    return ""
 
 
 def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
@@ -241,8 +236,7 @@ def _info_values(path: Path) -> dict[str, str]:
             return {}
         if not path.is_file():
             raise PairError(f"{path.name}: is not a file")
-        with path.open("rb") as file:
-            text = file.read(INFO_BYTES).decode("utf-8-sig", "replace")
+        text = path.read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
         raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
     lines = [re.split("[:=]", line, maxsplit=1) for line in text.splitlines()]
@@ -258,7 +252,7 @@ def check_frames(source: Source, frames: int, info: Info) -> None:
             raise PairError(f"has {frames} frames, a key frame has one")
         return
     if frames < 2:
-        raise PairError("has 1 frame, a half sequence runs from ED to ES")
+        raise PairError("has 1 frame, a half sequence has two or more")
     where = f"Info_{source.view}.cfg"
     if info.frames not in (None, frames):
         raise PairError(f"has {frames} frames, {where} says NbFrame: {info.frames}")
@@ -266,4 +260,4 @@ def check_frames(source: Source, frames: int, info: Info) -> None:
         if not 1 <= number <= frames:
             raise PairError(f"has {frames} frames, {where} says {instant}: {number}")
     if len(set(info.instants.values())) < len(info.instants):
-        raise PairError(f"{where} says that ED and ES are one frame, {info.instants['ED']}")
+        raise PairError(f"{where} says that ED and ES are the same frame, {info.instants['ED']}")

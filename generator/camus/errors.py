@@ -1,7 +1,5 @@
 """What can go wrong that a user can fix, and what must not be interrupted."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import signal

@@ -1,7 +1,5 @@
 """A folder of image/mask pairs: its metadata.csv and dataset.json, written and read again."""
 
-from __future__ import annotations
-
 import argparse
 import codecs
 import csv
@@ -11,10 +9,9 @@ import math
 import os
 import posixpath
 import re
-import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,22 +66,16 @@ def decimal(number: float) -> str:
 
 
 def write_metadata(folder: Path, rows: Iterable[Row]) -> None:
-    """Write metadata.csv, sorted by file name."""
-    table = []
-    for row in sorted(rows, key=lambda row: str(row["file_name"])):
-        texts = {name: "" if value is None else str(value) for name, value in row.items()}
-        numbers = {name: decimal(float(texts[name])) for name in DECIMALS if texts[name]}
-        table.append({**texts, **numbers})
-    write_table(folder / METADATA, table)
-
-
-def write_table(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write rows of the same columns as a CSV file."""
+    """Write metadata.csv, sorted by file name. None becomes an empty field."""
+    rows = sorted(rows, key=lambda row: str(row["file_name"]))
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    path.write_bytes(os.fsencode(text.getvalue()))  # names are the bytes that the disk has
+    for row in rows:
+        known = [name for name in DECIMALS if row.get(name) not in (None, "")]
+        writer.writerow({**row, **{name: decimal(float(row[name])) for name in known}})
+    # Names are the bytes that the disk has
+    (folder / METADATA).write_bytes(os.fsencode(text.getvalue()))
 
 
 def describe(settings: argparse.Namespace, phantom: bool) -> dict[str, Any]:
@@ -116,12 +107,11 @@ def description_of(master: Path) -> dict[str, Any]:
     if description.get("made_by") != GENERATOR:
         return {}
     try:
-        types = [
-            (x["label"], int, x["name"], str, x["gray_level"], int) for x in description["labels"]
-        ]
-        settings = {name: description["settings"][name] for name in SETTINGS if name != "views"}
-        usable = all(isinstance(v, t) for x in types for v, t in zip(x[::2], x[1::2], strict=True))
-        usable = usable and isinstance(description["phantom"], bool) and bool(settings)
+        labels = description["labels"]
+        types = {(type(x["label"]), type(x["name"]), type(x["gray_level"])) for x in labels}
+        usable = types == {(int, str, int)} and all(x["label"] in range(4) for x in labels)
+        usable = usable and set(SETTINGS) <= set(description["settings"])
+        usable = usable and isinstance(description["phantom"], bool) and "source" in description
     except (KeyError, TypeError):
         usable = False
     if not usable:
@@ -141,27 +131,27 @@ def listed_files(folder: Path) -> set[str]:
     return {row[column] for row in rows for column in REQUIRED[:2]}
 
 
-def find_master(given: Path | None, beside: Path) -> Path:
-    """The folder given, or the first of the default places that has images and masks.
+def find_master(chosen: Path | None, beside: Path) -> Path:
+    """The folder chosen, or the first of the default places that has images and masks.
 
     beside: the folder of the script, where the default places are looked for as well.
     """
-    defaults = (Path("CAMUS-master"), Path("generator/CAMUS-master"))
-    places = [given] if given else [root / place for root in (Path(), beside) for place in defaults]
-    for folder in places:
+    places = ("CAMUS-master", "generator/CAMUS-master")
+    defaults = [root / place for root in (Path(), beside) for place in places]
+    for folder in [chosen] if chosen else defaults:
         if (folder / "images").is_dir() and (folder / "masks").is_dir():
             return folder
-    if given is None:
-        where = f"no {defaults[0]} with images and masks here, in generator/ or beside the script"
-    elif not given.is_dir():
-        where = f"{given} is not a folder"
-    elif (given / "train").is_dir():
-        where = f"{given} is split already: it holds train"
-    elif any(given.glob("patient*/*.nii*")):
-        where = f"{given} holds NIfTI files, not pairs"
+    if chosen is None:
+        where = f"no {places[0]} with images and masks here, in generator/ or beside the script"
+    elif not chosen.is_dir():
+        where = f"{chosen} is not a folder"
+    elif (chosen / "train").is_dir():
+        where = f"{chosen} is split already: it holds train"
+    elif any(chosen.glob("patient*/*.nii*")):
+        where = f"{chosen} holds NIfTI files, not pairs"
     else:
-        where = f"{given} does not hold the folders images and masks"
-    raise RefusalError(f"{where}: name the master, or make it with generator/{GENERATOR}.py")
+        where = f"{chosen} does not hold the folders images and masks"
+    raise RefusalError(f"{where}: choose the master, or make it with generator/{GENERATOR}.py")
 
 
 def read_master(master: Path) -> list[Pair]:
@@ -173,34 +163,39 @@ def read_master(master: Path) -> list[Pair]:
     if (master / HIDDEN).exists() and not ours:
         raise RefusalError(f"{master} is not finished: run the generator again")
     images, masks = (_list(master, folder) for folder in ("images", "masks"))
-    pairs = _read_metadata(master, images, masks) if metadata else _match(master, images, masks)
-    if not pairs:
+    rows = read_table(master / METADATA) if metadata else _match(master, images, masks)
+    for files, column in ((images, "file_name"), (masks, "mask_file_name")):
+        listed = [row[column] for row in rows]
+        _check_files(master, files, listed, f"is not in {METADATA}")
+        _check_files(master, listed, files, f"is listed in {METADATA} twice, or is missing")
+    if not rows:
         raise RefusalError(f"{master} has no pairs: run the generator first")
+    pairs = [
+        Pair(row["file_name"], row["mask_file_name"], names.patient_key(row["patient"]), row)
+        for row in rows
+    ]
     return sorted(pairs, key=lambda pair: pair.image)
 
 
 def _list(master: Path, folder: str) -> list[str]:
     """The files of images/ or masks/, as paths within the master."""
     found = sorted(path.name for path in (master / folder).iterdir() if not is_litter(path.name))
+    spellings: dict[str, str] = {}
     for name in found:
         path = master / folder / name
-        try:
-            fact = path.stat()
-        except FileNotFoundError:
-            fact = path.lstat()  # a broken link
-        if not (stat.S_ISREG(fact.st_mode) and fact.st_size):
-            kind = "empty" if stat.S_ISREG(fact.st_mode) else "a broken link or not a file"
+        if not path.is_file() or not path.stat().st_size:
+            kind = "empty" if path.is_file() else "a broken link or not a file"
             raise RefusalError(f"{path} is {kind}: move it away, or make the pair again")
-    if clash := names.same_but_for_case(found):
-        raise RefusalError(
-            f"{master / folder} holds {clash[0]} and {clash[1]}, which are one file on many disks: "
-            "rename one of the pairs"
-        )
+        if (other := spellings.setdefault(name.casefold(), name)) != name:
+            raise RefusalError(
+                f"{path.parent} holds {other} and {name}, which are one file on disks that ignore "
+                "case: rename one of the pairs"
+            )
     return [f"{folder}/{name}" for name in found]
 
 
-def _match(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
-    """The pairs of a master without metadata.csv, by name; a mask may be called NAME_mask, too."""
+def _match(master: Path, images: list[str], masks: list[str]) -> list[dict[str, str]]:
+    """Rows for a master without metadata.csv, by name; a mask may be called NAME_mask, too."""
     masks_of: dict[str, list[str]] = {}
     for mask in masks:
         masks_of.setdefault(_stem(mask), []).append(mask)
@@ -227,32 +222,14 @@ def _match(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
             f"it with patientNNNN_, or add a {METADATA} with the columns {', '.join(REQUIRED)}"
         ) from error
     return [
-        Pair(
-            image,
-            mask,
-            names.patient_key(patient),
-            dict(zip(REQUIRED, (image, mask, patient), strict=True)),
-        )
-        for (image, mask), patient in zip(pairs, patients, strict=True)
+        dict(zip(REQUIRED, (*pair, patient), strict=True))
+        for pair, patient in zip(pairs, patients, strict=True)
     ]
 
 
 def _stem(file: str) -> str:
     """The name that an image and its mask have in common."""
     return re.sub(r"(_mask|_gt|_0000)$", "", Path(file).stem, flags=re.IGNORECASE)
-
-
-def _read_metadata(master: Path, images: list[str], masks: list[str]) -> list[Pair]:
-    """The pairs that metadata.csv lists, which must be those that are there."""
-    rows = read_table(master / METADATA)
-    pairs = [
-        Pair(row["file_name"], row["mask_file_name"], names.patient_key(row["patient"]), row)
-        for row in rows
-    ]
-    for files, listed in ((images, [p.image for p in pairs]), (masks, [p.mask for p in pairs])):
-        _check_files(master, files, listed, f"is not in {METADATA}")
-        _check_files(master, listed, files, f"is listed in {METADATA} twice, or is missing")
-    return pairs
 
 
 def _check_files(master: Path, files: list[str], others: list[str], reason: str) -> None:
@@ -300,29 +277,24 @@ def read_table(path: Path) -> list[dict[str, str]]:
         if name in DECIMALS and separator != ",":
             for row in rows:
                 row[name] = row[name].replace(",", ".")
-        for row in _unify(rows, name):
-            raise RefusalError(
-                f"{path}: {row['file_name']}: {name} is {row[name]!r}, which is not a number"
-            )
+        _unify(path, rows, name)
     return rows
 
 
-def _unify(rows: list[dict[str, str]], name: str) -> list[dict[str, str]]:
-    """Give a column one type: decimals or empty, whole numbers, or words, never empty.
-
-    Returns the rows whose value is no number though the column is one of DECIMALS.
-    """
-    values = [row[name] for row in rows]
-    number_of = {value: number_in(value) for value in set(values)}
-    wrong = [value for value, number in number_of.items() if value and number is None]
-    if name in DECIMALS or (not wrong and not all(map(str.isdecimal, values))):
-        for row in rows:
-            number = number_of[row[name]]
-            row[name] = row[name] if number is None else decimal(number)
-        return [row for row in rows if row[name] in wrong]
+def _unify(path: Path, rows: list[dict[str, str]], name: str) -> None:
+    """Give a column one type: whole numbers; decimals or empty; or words, never empty."""
+    number_of = {text: number_in(text) for text in {row[name] for row in rows}}
+    words = {text for text, number in number_of.items() if text and number is None}
+    is_whole = name not in DECIMALS and all(map(str.isdecimal, number_of))
     for row in rows:
-        row[name] = row[name] or UNKNOWN
-    return []
+        text, number = row[name], number_of[row[name]]
+        if text in words and name in DECIMALS:
+            what = f"{name} is {text!r}, which is not a number"
+            raise RefusalError(f"{path}: {row['file_name']}: {what}")
+        if words:
+            row[name] = text or UNKNOWN
+        elif number is not None and not is_whole:
+            row[name] = decimal(number)
 
 
 def number_in(text: str) -> float | None:

@@ -1,12 +1,11 @@
 """What the names of files say: which patient, view, instant and frame."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+VIEWS = ("2CH", "4CH")
 # The names of the release, without _gt and suffix: patient0001_2CH_ED
 SOURCE_NAME = r"(?P<patient>patient.*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
 MIRRORED = "mirrored_"
@@ -61,24 +60,13 @@ def _patient_in(stem: str) -> tuple[str, str]:
     match = PATIENT.fullmatch(unicodedata.normalize("NFC", stem).casefold())
     if not match or (match["gap"] == "_" and re.match(r"[ _]\d+([ _]|$)", match["after"])):
         raise ValueError(stem)  # patient_2_4 is patient 2, or patient 2-4
-    before, after = (
-        [
-            word
-            for word in re.split(r"[ _-]+", match[part])
-            if not FRAME_WORDS.fullmatch(word or "1")
-        ]
-        for part in ("before", "after")
-    )
-    if after:  # patient0001_baseline: a part of the patient's name, or not?
+    if _other_words(match["after"]):  # patient0001_baseline: part of the patient's name, or not?
         raise ValueError(stem)
-    return "".join(f"{word}_" for word in before), f"patient{match['gap']}{match['id']}"
+    data_set = "".join(f"{word}_" for word in _other_words(match["before"]))
+    return data_set, f"patient{match['gap']}{match['id']}"
 
 
-def same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
-    """The first two names that differ in case alone, which many disks hold as one file."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            return other, name
-    return None
+def _other_words(text: str) -> list[str]:
+    """The words that do not tell frames of a patient apart. ACDC_2CH: [ACDC]."""
+    words = re.split(r"[ _-]+", text)
+    return [word for word in words if word and not FRAME_WORDS.fullmatch(word)]

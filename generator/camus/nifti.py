@@ -3,13 +3,10 @@
 Facts of the format: NIfTI-1 and NIfTI-2 data format definitions, https://nifti.nimh.nih.gov.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 import zlib
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
@@ -43,8 +40,6 @@ OTHER_FILES = {
     b"<": "a web page or XML file", b"ObjectType": "a MetaImage file (.mhd)",
     b"version https://git-lfs": "a git-lfs pointer: fetch the file with git lfs pull",
     b"/annex/objects": "a git-annex pointer: fetch the file with git annex get",
-    b"BZh": "compressed with bzip2", b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"\xfd7zXZ": "compressed with xz", b"7z": "a 7z archive",
 }  # fmt: skip
 
 
@@ -61,11 +56,6 @@ class Grid(NamedTuple):
     frames: int
     spacing: tuple[float, float]
     axes: str | None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the header holds default values only: pixels of 1 x 1 mm, no direction."""
-        return self.spacing == (1, 1) and self.axes is None
 
 
 def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
@@ -89,8 +79,8 @@ def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
             size = dtype.itemsize * grid.width * grid.height
             blocks = [read(size) for _ in range(grid.frames)]
             if len(blocks[-1]) < size or read(1):
-                where = "ends before" if len(blocks[-1]) < size else "goes on after"
-                raise PairError(f"{where} the data that its header announces")
+                amount = "less" if len(blocks[-1]) < size else "more"
+                raise PairError(f"holds {amount} data than its header announces")
         frames = [np.frombuffer(block, dtype).reshape(grid.height, -1) for block in blocks]
         scaling = header.get_slope_inter()
         return grid, [apply_read_scaling(frame, *scaling) for frame in frames]
@@ -112,9 +102,9 @@ def check_same_grid(mask: Grid, image: Grid) -> None:
     sizes = [f"{g.width} x {g.height} x {g.frames}".removesuffix(" x 1") for g in (mask, image)]
     if sizes[0] != sizes[1]:
         raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
-    if mask.is_silent:
+    if mask.spacing == (1, 1) and mask.axes is None:
         return
-    if not all(map(partial(math.isclose, rel_tol=1e-3), mask.spacing, image.spacing)):
+    if not np.allclose(mask.spacing, image.spacing, rtol=1e-3, atol=0):
         spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
         raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
     if mask.axes and image.axes and mask.axes != image.axes:
@@ -161,22 +151,28 @@ def _header(read: Callable[[int], bytes]) -> Nifti1Header:
     if not block:
         raise PairError("is empty")
     found = [what for start, what in OTHER_FILES.items() if block.lstrip().startswith(start)]
-    raise PairError(f"is not a NIfTI file{' but ' + found[0] if found else ''}: download it again")
+    what = f" but {found[0]}" if found else ""
+    remedy = "" if ":" in what else ": download it again"
+    raise PairError(f"is not a NIfTI file{what}{remedy}")
 
 
 def _grid(header: Nifti1Header) -> Grid:
     dim = [int(n) for n in header["dim"]]
-    if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1:
+    shape = dim[1 : dim[0] + 1]
+    if not 1 <= dim[0] <= 7 or min(shape) < 1:
         raise PairError(f"impossible dimensions in the header {dim}")
-    width, height, *more = (dim[1 : dim[0] + 1] + [1])[:7]
-    if dim[0] < 2 or math.prod(more) != max(more[:2]):  # time is the fourth axis, or the third
-        shape = " x ".join(map(str, dim[1 : dim[0] + 1]))
-        raise PairError(f"has the dimensions {shape}, not width x height or width x height x time")
-    frames = max(more[:2])
+    frames = max(shape[2:4], default=1)  # time is the third axis, or the fourth
+    if len(shape) < 2 or math.prod(shape[2:]) != frames:
+        text = " x ".join(map(str, shape))
+        raise PairError(f"has the dimensions {text}, not width x height or width x height x time")
+    width, height = shape[:2]
     if width * height > LARGEST_FRAME or width * height * frames > LARGEST_SEQUENCE:
         pixels = width * height * frames
         raise PairError(f"header claims {pixels} pixels, more than any echocardiogram")
-    unit = MILLIMETRES.get(_spatial_unit(header), 1.0)
+    try:
+        unit = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    except KeyError as error:
+        raise PairError("unknown unit of length in the header") from error
     spacing = [abs(float(size)) * unit for size in header["pixdim"][1:3]]
     if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in spacing):
         raise PairError(
@@ -186,13 +182,6 @@ def _grid(header: Nifti1Header) -> Grid:
     if max(sides) > LONGEST_SIDE * min(sides):
         raise PairError(f"has frames of {width} x {height} pixels: time must be the last axis")
     return Grid(width, height, frames, (spacing[0], spacing[1]), _axes(header))
-
-
-def _spatial_unit(header: Nifti1Header) -> str:
-    try:
-        return str(header.get_xyzt_units()[0])
-    except KeyError as error:
-        raise PairError("unknown unit of length in the header") from error
 
 
 def _axes(header: Nifti1Header) -> str | None:

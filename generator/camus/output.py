@@ -6,8 +6,6 @@ move into the hidden folder, the new ones move up, and dataset.json moves last: 
 it is whole. The moves are written down first, so that the next run can undo those of a killed one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -16,9 +14,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from camus.errors import RefusalError, uninterrupted
+
+if sys.platform != "win32":
+    import fcntl
 
 HIDDEN = ".camus-unfinished"
 MOVES = "moves.json"
@@ -75,22 +76,21 @@ def new_folder(
         target.mkdir(parents=True, exist_ok=True)
         with _sole_writer(target):
             _clean_up(target)
-            _check(target, made_by, overwrite, files_of)
+            _files_to_replace(target, made_by, overwrite, files_of)
             concerns_archive = with_archive()
             try:
                 (target / HIDDEN / "new").mkdir(parents=True)
                 yield target / HIDDEN / "new"
                 if (target / HIDDEN / "new" / DATASET_JSON).exists():
-                    earlier = _check(target, made_by, overwrite, files_of)  # again: time has passed
+                    # Once more, since other programs may have written meanwhile
+                    earlier = _files_to_replace(target, made_by, overwrite, files_of)
                     with uninterrupted():
                         _move_up(target, earlier, concerns_archive)
-                        _clean_up(target)
-                        _sync_folders({target})
             finally:
                 with uninterrupted():
                     _clean_up(target)
     except (FileExistsError, NotADirectoryError) as error:
-        raise RefusalError(f"{error.filename} is not a folder: name another folder") from error
+        raise RefusalError(f"{error.filename} is not a folder: choose another folder") from error
     finally:
         for folder in made:
             with contextlib.suppress(OSError):  # there is something in it
@@ -111,52 +111,44 @@ def _earlier_archive(target: Path) -> Path:
     return target.parent / f"{HIDDEN}-earlier-{target.name}.zip"
 
 
-def _check(
+def _files_to_replace(
     target: Path, made_by: str, overwrite: bool | None, files_of: Callable[[Path], set[str]]
 ) -> list[str]:
-    """The files of an earlier run that are to be replaced. Raises RefusalError."""
+    """The files of an earlier run. Raises RefusalError where the target may not be replaced."""
     is_ours = read_description(target).get("made_by") == made_by
     if is_ours and not overwrite:
         remedy = "remove it" if overwrite is None else "replace it with --overwrite"
-        raise RefusalError(f"{target} is there already: {remedy}, or name another folder")
+        raise RefusalError(f"{target} is there already: {remedy}, or choose another folder")
     ours = files_of(target) if is_ours else set()
     found = _files(target) if is_ours else sorted(path.name for path in target.iterdir())
     found = [name for name in found if not is_litter(name)]
     for name in found:
         if name not in ours or (target / name).is_symlink():
             raise RefusalError(
-                f"{target} holds {name}, which {made_by} did not make or no longer lists: "
-                "move it away, or name another folder"
+                f"{target} holds {name}, which {made_by} did not make or metadata.csv does not "
+                "list: move it away, or choose another folder"
             )
     return found
 
 
 def _files(folder: Path) -> list[str]:
     """All files and links below a folder, as sorted paths within it, except litter."""
-    found = []
-    for root, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not is_litter(name)]
-        links = [name for name in folders if Path(root, name).is_symlink()]
-        for name in links + [name for name in names if not is_litter(name)]:
-            found.append(Path(root, name).relative_to(folder).as_posix())
-    return sorted(found)
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.relative_to(folder) for path in found)
+    return sorted(name.as_posix() for name in names if not any(map(is_litter, name.parts)))
 
 
 def _move_up(target: Path, earlier: list[str], concerns_archive: bool) -> None:
     """Replace the files of an earlier run by the new ones, and make that durable."""
     hidden = target / HIDDEN
+    earlier = sorted(earlier, key=lambda name: name != DATASET_JSON)  # False sorts first
     moves = [(target / name, hidden / "earlier" / name) for name in earlier]
-    moves.sort(key=lambda move: move[0] != target / DATASET_JSON)  # that first
     if concerns_archive and archive_of(target).exists():
         moves.append((archive_of(target), _earlier_archive(target)))
     moves += _moves_into(target, hidden / "new")
     if concerns_archive and unfinished_archive(target).exists():
         moves.append((unfinished_archive(target), archive_of(target)))
-    moves.sort(key=lambda move: move[1] == target / DATASET_JSON)  # that last
+    moves.sort(key=lambda move: move[1] == target / DATASET_JSON)  # True sorts last
     relative = [[os.path.relpath(path, target) for path in move] for move in moves]
     (hidden / MOVES).write_text(json.dumps(relative), encoding="ascii")
     _sync_files(target)
@@ -166,8 +158,6 @@ def _move_up(target: Path, earlier: list[str], concerns_archive: bool) -> None:
         destination.parent.mkdir(parents=True, exist_ok=True)
         source.rename(destination)
     _sync_folders({path.parent for move in moves for path in move})
-    (hidden / MOVES).unlink()  # from here on there is nothing to undo
-    _sync_folders({hidden})
 
 
 def _moves_into(target: Path, new: Path) -> Iterator[tuple[Path, Path]]:
@@ -198,10 +188,10 @@ def _clean_up(target: Path) -> None:
 
 def _sync_files(target: Path) -> None:
     """Have the disk store what was written."""
-    if hasattr(os, "sync") and sys.platform == "linux":  # elsewhere it does not wait for the disk
+    if sys.platform == "linux":  # elsewhere os.sync does not wait for the disk
         os.sync()
         return
-    for path in (target / HIDDEN).rglob("*"):
+    for path in (*(target / HIDDEN).rglob("*"), unfinished_archive(target)):
         if path.is_file():
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -221,36 +211,22 @@ def _sync_folders(folders: set[Path]) -> None:
 @contextlib.contextmanager
 def _sole_writer(folder: Path) -> Iterator[None]:
     """Hold a folder against a second run. The system lets go of it, however the process ends."""
-    try:
-        lock = _lock(folder)
-    except BlockingIOError as error:
-        raise RefusalError(f"another run is writing to {folder}: wait until it ends") from error
+    busy = RefusalError(f"another run is writing to {folder}: wait until it ends")
+    if sys.platform == "win32":
+        try:
+            lock = os.open(folder / f"{HIDDEN}.lock", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+        except (FileExistsError, PermissionError) as error:
+            raise busy from error
+    else:
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise busy from error
+        except OSError:  # a network file system that cannot lock a folder
+            pass
     try:
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
-
-
-if sys.platform == "win32":
-
-    def _lock(folder: Path) -> int | None:
-        try:
-            return os.open(folder / f"{HIDDEN}.lock", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
-        except (FileExistsError, PermissionError) as error:
-            raise BlockingIOError from error
-
-else:
-    import fcntl
-
-    def _lock(folder: Path) -> int | None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise
-        except OSError:  # a network file system that cannot lock a folder
-            os.close(descriptor)
-            return None
-        return descriptor
+        os.close(lock)

@@ -8,8 +8,6 @@ distance down that axis from its upper end. Lengths are shares of the picture's 
 radians, pictures are arrays of (height, width).
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

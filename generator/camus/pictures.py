@@ -3,10 +3,9 @@
 Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 """
 
-from __future__ import annotations
-
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,21 +24,7 @@ TEXT, GRAY, LIGHT_GRAY = (40, 40, 40), (120, 120, 120), (225, 225, 225)
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
 BLUE, ORANGE, GREEN = (178, 114, 0), (0, 159, 230), (115, 158, 0)
-STRUCTURE_COLOURS = {1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
-
-
-class Chart(NamedTuple):
-    """Groups of bars. values: (series, groups); full: (series,), the values that fill the chart.
-
-    A value that is not a number has no bar.
-    """
-
-    title: str
-    series: Legend
-    groups: Sequence[str]  # written under the bars; may have several lines
-    values: npt.NDArray[Any]
-    full: npt.NDArray[Any]
-    number: str  # how a value is written above its bar: "{:.0f}"
+COLOURS = {0: LIGHT_GRAY, 1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
 
 
 def _readable(text: str) -> str:
@@ -104,17 +89,18 @@ def draw_outlines(tile: Picture, labels: Picture) -> None:
     """
     height, width = tile.shape[:2]
     drawn = np.zeros((height, width), np.uint8)
-    for label, colour in STRUCTURE_COLOURS.items():
+    for label in (1, 2, 3):
         region = cv2.resize(cv2.inRange(labels, label, label), (4 * width, 4 * height))
         region = cv2.inRange(region, 128, 255)
         outlines, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        fixed = [np.asarray(outline * 4 - 6, np.int32) for outline in outlines]  # 16ths of a pixel
+        # From pixels of the enlarged region to 16ths of a pixel: 16 * ((p + 0.5) / 4 - 0.5)
+        fixed = [np.asarray(outline * 4 - 6, np.int32) for outline in outlines]
         line = np.zeros((height, width), np.uint8)
         cv2.polylines(line, fixed, True, 255, 1, cv2.LINE_AA, 4)
         line[drawn > 0] = 0
         drawn = np.maximum(drawn, cv2.dilate(line, np.ones((3, 3))))
         weight = line[:, :, None] / 255
-        tile[:] = np.rint(tile * (1 - weight) + weight * np.array(colour))
+        tile[:] = np.rint(tile * (1 - weight) + weight * np.array(COLOURS[label]))
 
 
 def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend: Legend) -> Picture:
@@ -122,16 +108,16 @@ def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend:
     lines = 1 + max((caption.count("\n") for caption in captions), default=0)
     cell = THUMBNAIL + LINE * lines + 2 * GAP
     width = GAP + COLUMNS * (THUMBNAIL + GAP)
-    canvas = np.full((-(-len(tiles) // COLUMNS) * cell, width, 3), 255, np.uint8)
+    canvas = np.full((math.ceil(len(tiles) / COLUMNS) * cell, width, 3), 255, np.uint8)
     for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         top, left = index // COLUMNS * cell, GAP + index % COLUMNS * (THUMBNAIL + GAP)
-        height, width = tile.shape[:2]
-        y, x = top + (THUMBNAIL - height) // 2, left + (THUMBNAIL - width) // 2
-        canvas[y : y + height, x : x + width] = tile
+        rows, columns = tile.shape[:2]
+        y, x = top + (THUMBNAIL - rows) // 2, left + (THUMBNAIL - columns) // 2
+        canvas[y : y + rows, x : x + columns] = tile
         place = (left + THUMBNAIL // 2, top + THUMBNAIL + LINE - 2)
         lines_of_caption = [shorten(line) for line in caption.split("\n")]
         write_text(canvas, "\n".join(lines_of_caption), place, centred=True)
-    return np.vstack([_heading(title, legend, canvas.shape[1], GAP), canvas])
+    return np.vstack([_heading(title, legend, width, GAP), canvas])
 
 
 def _heading(title: str, legend: Legend, width: int, margin: int) -> Picture:
@@ -150,33 +136,40 @@ def _heading(title: str, legend: Legend, width: int, margin: int) -> Picture:
     return canvas[: y + 14]
 
 
-def charts(title: str, panels: Sequence[Chart], columns: int = 2) -> Picture:
-    """Bar charts side by side under a title."""
+def two_columns(title: str, panels: Sequence[Picture]) -> Picture:
+    """Charts in two columns under a title."""
     blank = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
-    drawn = [_chart(panel) for panel in panels] + [blank] * (-len(panels) % columns)
-    rows = [np.hstack(drawn[i : i + columns]) for i in range(0, len(drawn), columns)]
-    return np.vstack([_heading(title, [], columns * PANEL_WIDTH, MARGIN), *rows])
+    panels = [*panels, blank] if len(panels) % 2 else panels
+    rows = [np.hstack(pair) for pair in zip(panels[::2], panels[1::2], strict=True)]
+    return np.vstack([_heading(title, [], 2 * PANEL_WIDTH, MARGIN), *rows])
 
 
-def _chart(chart: Chart) -> Picture:
-    """One chart: title, legend, bars with their numbers, axis, names of the groups."""
+def chart(
+    title: str, legend: Legend, groups: Sequence[str], values: npt.NDArray[Any],
+    full: npt.NDArray[Any], number: str,
+) -> Picture:  # fmt: skip
+    """Groups of bars, one bar per entry of the legend, with their numbers.
+
+    groups: names to write under the bars; may have several lines. values: (legend, groups); one
+    that is not a number has no bar. full: (legend,), the values whose bars fill the chart.
+    number: how a value is written above its bar, such as "{:.0f}".
+    """
     canvas = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
-    heading = _heading(chart.title, chart.series, PANEL_WIDTH, MARGIN)
+    heading = _heading(title, legend, PANEL_WIDTH, MARGIN)
     canvas[: len(heading)] = heading
     top, bottom = len(heading) + LINE, PANEL_HEIGHT - 3 * LINE
-    slot = (PANEL_WIDTH - 2 * MARGIN) / len(chart.groups)
-    bar = int(min(56, 0.88 * slot / len(chart.series)))
-    for group, name in enumerate(chart.groups):
+    slot = (PANEL_WIDTH - 2 * MARGIN) / len(groups)
+    bar = int(min(56, 0.88 * slot / len(legend)))
+    for group, name in enumerate(groups):
         middle = int(MARGIN + (group + 0.5) * slot)
-        for series, (_, colour) in enumerate(chart.series):
-            value = chart.values[series][group]
+        for series, (_, colour) in enumerate(legend):
+            value = values[series][group]
             if np.isnan(value):
                 continue
-            left = middle + int((series - len(chart.series) / 2) * bar)
-            y = bottom - round((bottom - top) * value / max(1, chart.full[series]))
+            left = middle + int((series - len(legend) / 2) * bar)
+            y = bottom - round((bottom - top) * value / max(1, full[series]))
             canvas[y:bottom, left + 2 : left + bar - 1] = colour
-            place = (left + bar // 2, y - 6)
-            write_text(canvas, chart.number.format(value), place, centred=True)
+            write_text(canvas, number.format(value), (left + bar // 2, y - 6), centred=True)
         write_text(canvas, name, (middle, bottom + LINE), centred=True)
     cv2.line(canvas, (MARGIN, bottom), (PANEL_WIDTH - MARGIN, bottom), GRAY, 1)
     return canvas

@@ -3,8 +3,6 @@
 Pictures are uint8 arrays of shape (height, width), rows from the top.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -44,7 +42,7 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
     if highest < DARKEST_MAXIMUM or lowest == highest:
         raise PairError(
             f"intensities run from {lowest:g} to {highest:g} only, not over 0..255: the image is "
-            "empty, scaled down, or a mask"
+            "empty, scaled to smaller values, or a mask"
         )
     rounded = np.empty(values.shape, np.uint8)
     np.rint(values, out=rounded, casting="unsafe")
@@ -108,11 +106,6 @@ def on_square(picture: Picture, box: Box, size: int) -> Picture:
     square = np.zeros((size, size), np.uint8)
     square[box.top : box.top + box.height, box.left : box.left + box.width] = picture
     return square
-
-
-def flip(picture: Picture) -> Picture:
-    """The picture mirrored left to right: [[1, 2, 3]] becomes [[3, 2, 1]]."""
-    return np.ascontiguousarray(picture[:, ::-1])
 
 
 def paint(labels: Picture, masks: str, structures: Iterable[str]) -> Picture:

@@ -1,39 +1,31 @@
 """The four pictures beside a dataset: three contact sheets of train pairs, and bar charts."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from camus import pictures
+from camus.cli import counted
 from camus.errors import RefusalError
 from camus.master import Pair
-from camus.pictures import BLUE, GREEN, LIGHT_GRAY, ORANGE, STRUCTURE_COLOURS, Chart, Legend
+from camus.pictures import BLUE, COLOURS, GREEN, ORANGE, Legend
 from camus.pixels import LEVELS, Picture
 from camus.splits import EF_BANDS, QUALITIES, SUBSETS, ef_band, worse_quality
 
 Subsets = Mapping[str, Sequence[Pair]]
 Counts = npt.NDArray[Any]  # (masks, 256): number of pixels of each gray level
+Label = Mapping[str, Any]  # label 0..3, name and gray_level, as dataset.json has them
 
 SHOWN_PAIRS = pictures.COLUMNS * 3
 COUNTED_MASKS = 60  # of each subset, for the chart of the pixels' classes
 # A master of another tool: its masks hold the gray levels of gray or binary masks if this share
 # of the foreground is this near to them. JPG moves few pixels further, all of them at edges.
 LEVEL_SHARE, LEVEL_TOLERANCE = 0.9, 10
-
-
-class Structure(NamedTuple):
-    """A structure in the masks: its label 1..3, and its gray level in the files."""
-
-    label: int
-    name: str
-    level: int
 
 
 def previews(folder: Path, subsets: Subsets, description: Mapping[str, Any]) -> dict[str, bytes]:
@@ -44,22 +36,21 @@ def previews(folder: Path, subsets: Subsets, description: Mapping[str, Any]) -> 
     Raises RefusalError for a file that is not a picture.
     """
     counts = {s: _count_levels(folder / s, spread(subsets[s], COUNTED_MASKS)) for s in SUBSETS}
-    structures = _structures(description, np.vstack(list(counts.values())))
+    labels = _labels(description, np.vstack(list(counts.values())))
     phantom = "phantom " if description.get("phantom") else ""
-    drawn = _sheets(folder / "train", subsets["train"], structures, phantom)
-    panels = _charts(subsets, counts, structures)
+    drawn = _sheets(folder / "train", subsets["train"], labels, phantom)
     patients = {pair.patient for pairs in subsets.values() for pair in pairs}
-    title = f"{sum(map(len, subsets.values())):,} pairs of {len(patients):,} {phantom}patient"
-    title += "" if len(patients) == 1 else "s"
-    drawn["statistics.png"] = pictures.charts(title, panels)
+    title = counted(sum(map(len, subsets.values())), "pair")
+    title += f" of {counted(len(patients), f'{phantom}patient')}"
+    panels = _charts(subsets, counts, labels)
+    drawn["statistics.png"] = pictures.two_columns(title, panels)
     return {name: pictures.png(picture) for name, picture in drawn.items()}
 
 
 def spread(pairs: Sequence[Pair], wanted: int) -> list[Pair]:
-    """At most `wanted` of the pairs, sorted, evenly spaced from the first to the last."""
-    pairs = sorted(pairs, key=lambda pair: pair.image)
+    """At most `wanted` of the pairs, evenly spaced from the first to the last."""
     if len(pairs) <= wanted:
-        return pairs
+        return list(pairs)
     return [pairs[round(i * (len(pairs) - 1) / (wanted - 1))] for i in range(wanted)]
 
 
@@ -94,42 +85,42 @@ def _count_levels(subset: Path, pairs: Sequence[Pair]) -> Counts:
     return np.array(counts, np.float64).reshape(-1, 256)
 
 
-def _structures(description: Mapping[str, Any], counts: Counts) -> list[Structure]:
-    """The structures that the masks hold, as told by the description or, without one, the counts.
+def _labels(description: Mapping[str, Any], counts: Counts) -> list[Label]:
+    """The labels in the masks, as told by the description or, without one, by the counts.
 
-    Empty if the gray levels fit no kind of mask.
+    Only the background if the gray levels fit no kind of mask.
     """
     if description:
-        labels = description["labels"]
-        return [Structure(e["label"], e["name"], e["gray_level"]) for e in labels if e["label"]]
-    names = ["label 1", "label 2", "label 3"]
-    total = counts.sum(0)
+        return list(description["labels"])
+    total, every = counts.sum(0), np.arange(256)
     highest = int(np.flatnonzero(total).max(initial=0))
-    if highest <= 3:
-        return [Structure(label, names[label - 1], label) for label in range(1, highest + 1)]
-    levels = np.arange(256)
-    foreground = np.where(levels > LEVEL_TOLERANCE, total, 0)
-    for kind, found in (("binary", ["structure"]), ("gray", names)):
-        distances = np.abs(levels[:, None] - np.array(LEVELS[kind])).min(1)
+    foreground = np.where(every > LEVEL_TOLERANCE, total, 0)
+    levels: Sequence[int] = range(highest + 1) if highest <= 3 else [0]
+    for found in (LEVELS["gray"], LEVELS["binary"][:2]):
+        distances = np.abs(every[:, None] - np.array(found)).min(1)
         if foreground[distances <= LEVEL_TOLERANCE].sum() > LEVEL_SHARE * foreground.sum():
-            return [Structure(i, name, LEVELS[kind][i]) for i, name in enumerate(found, 1)]
-    return []
+            levels = found
+    names = ["background", "label 1", "label 2", "label 3"]
+    return [
+        {"label": label, "name": names[label], "gray_level": level}
+        for label, level in enumerate(levels)
+    ]
 
 
-def _label_of_level(structures: Sequence[Structure]) -> Picture:
+def _label_of_level(labels: Sequence[Label]) -> Picture:
     """For each gray level 0..255, the label whose own level is nearest. Shape (256,)."""
-    levels = np.array([0] + [structure.level for structure in structures])
-    labels = np.array([0] + [structure.label for structure in structures], np.uint8)
+    levels = np.array([label["gray_level"] for label in labels])
+    numbers = np.array([label["label"] for label in labels], np.uint8)
     nearest = np.abs(np.arange(256)[:, None] - levels).argmin(1)
-    return np.asarray(labels[nearest], np.uint8)
+    return np.asarray(numbers[nearest], np.uint8)
 
 
 def _sheets(
-    train: Path, pairs: Sequence[Pair], structures: Sequence[Structure], phantom: str
+    train: Path, pairs: Sequence[Pair], labels: Sequence[Label], phantom: str
 ) -> dict[str, Picture]:
     """The contact sheets, by file name: images, masks, and images with outlines."""
-    label_of_level = _label_of_level(structures)
-    is_index = bool(structures) and structures[-1].level <= 3  # nearly black: shown brightened
+    label_of_level, is_known = _label_of_level(labels), len(labels) > 1
+    is_index = is_known and labels[-1]["gray_level"] <= 3  # nearly black, so shown brightened
     images, masks, overlays = [], [], []
     shown = spread(pairs, SHOWN_PAIRS)
     for pair in shown:
@@ -140,15 +131,15 @@ def _sheets(
             masks.append(pictures.placeholder(oddity))
             continue
         masks.append(pictures.thumbnail(label_of_level[mask] * 85 if is_index else mask))
-        if structures and mask.shape == image.shape[:2]:
+        if is_known and mask.shape == image.shape[:2]:
             pictures.draw_outlines(overlays[-1], label_of_level[mask])
-    title = f"train: {len(shown)} of {len(pairs):,} pairs" + (phantom and " of phantom patients")
+    title = f"train: {len(shown)} of {counted(len(pairs), 'pair')} of {phantom}patients"
     brightened = ", brightened; the numbers are those in the files" if is_index else ""
-    undrawn = "" if structures else ", without outlines: the masks' labels are not known"
+    undrawn = "" if is_known else ", without outlines: the masks' labels are not known"
     captions = [caption(pair) for pair in shown]
-    levels = [("background", 0)] + [(s.name, s.level) for s in structures] if structures else []
+    levels = [(label["name"], label["gray_level"]) for label in labels if is_known]
     grays = [(f"{name}: {level}", (level * (85 if is_index else 1),) * 3) for name, level in levels]
-    colours = [(s.name, STRUCTURE_COLOURS[s.label]) for s in structures]
+    colours = [(label["name"], COLOURS[label["label"]]) for label in labels if label["label"]]
     sheets = {
         "images": pictures.sheet(title, images, captions, []),
         "masks": pictures.sheet(title + brightened, masks, captions, grays),
@@ -169,17 +160,17 @@ def caption(pair: Pair) -> str:
 
 
 def _charts(
-    subsets: Subsets, counts: Mapping[str, Counts], structures: Sequence[Structure]
-) -> list[Chart]:
+    subsets: Subsets, counts: Mapping[str, Counts], labels: Sequence[Label]
+) -> list[Picture]:
     """The charts of what each subset holds; without those of which nothing is known."""
     rows_of: dict[str, dict[str, list[dict[str, str]]]] = {s: defaultdict(list) for s in SUBSETS}
     for subset in SUBSETS:
         for pair in subsets[subset]:
             rows_of[subset][pair.patient].append(pair.row)
-    sizes = np.array([[len(of[s]) for s in SUBSETS] for of in (subsets, rows_of)])
-    series = [("pairs", BLUE), ("patients", ORANGE)]
-    title = "pairs and patients, as shares of all"
-    charts = [Chart(title, series, SUBSETS, sizes, sizes.sum(1), "{:,}")]
+    sizes = np.array([[len(members[s]) for s in SUBSETS] for members in (subsets, rows_of)])
+    legend = [("pairs", BLUE), ("patients", ORANGE)]
+    title = "number of pairs and patients (height: share)"
+    charts = [pictures.chart(title, legend, SUBSETS, sizes, sizes.sum(1), "{:,}")]
     for title, names, kind in (
         ("ejection fraction, % of patients", EF_BANDS, ef_band),
         ("image quality of the worse view, % of patients", QUALITIES, worse_quality),
@@ -187,25 +178,25 @@ def _charts(
         found = [Counter(map(kind, rows_of[subset].values())) for subset in SUBSETS]
         known = np.array([[counter[name] for counter in found] for name in names])
         if known.any():
-            series = list(zip(names, (BLUE, ORANGE, GREEN), strict=True))
-            charts.append(_share_chart(title, series, known, known.sum(0), "{:.0f}"))
-    if structures:
-        labels = _label_of_level(structures)
-        by_label = np.array([np.bincount(labels, counts[s].sum(0), 4) for s in SUBSETS])
-        pixels = by_label.T[[0] + [structure.label for structure in structures]]
-        series = [("background", LIGHT_GRAY)]
-        series += [(s.name, STRUCTURE_COLOURS[s.label]) for s in structures]
-        title = f"share of the pixels in %, up to {COUNTED_MASKS} masks each"
+            legend = list(zip(names, (BLUE, ORANGE, GREEN), strict=True))
+            charts.append(_share_chart(title, legend, known, known.sum(0), "{:.0f}"))
+    if len(labels) > 1:
+        label_of_level = _label_of_level(labels)
+        by_label = np.array([np.bincount(label_of_level, counts[s].sum(0), 4) for s in SUBSETS])
+        pixels = by_label.T[[label["label"] for label in labels]]
+        legend = [(label["name"], COLOURS[label["label"]]) for label in labels]
+        title = f"% of the pixels of n masks (at most {COUNTED_MASKS})"
         masks = np.array([len(counts[subset]) for subset in SUBSETS])
-        charts.append(_share_chart(title, series, pixels, masks, "{:.1f}"))
+        charts.append(_share_chart(title, legend, pixels, masks, "{:.1f}"))
     return charts
 
 
 def _share_chart(
-    title: str, series: Legend, amounts: npt.NDArray[Any], sizes: npt.NDArray[Any], number: str
-) -> Chart:
-    """A chart of the series' shares of each subset. amounts: (series, subsets); sizes: the n."""
+    title: str, legend: Legend, amounts: npt.NDArray[Any], sizes: npt.NDArray[Any], number: str
+) -> Picture:
+    """A chart of shares of each subset. amounts: (legend, subsets); sizes: the n of each subset."""
     totals = amounts.sum(0)
     percent = np.where(totals > 0, 100 * amounts / np.maximum(1, totals), np.nan)
     groups = [f"{subset}\nn = {n:,}" for subset, n in zip(SUBSETS, sizes, strict=True)]
-    return Chart(title, series, groups, percent, np.full(len(series), 100), number)
+    full = np.full(len(legend), 100)
+    return pictures.chart(title, legend, groups, percent, full, number)

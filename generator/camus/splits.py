@@ -1,8 +1,5 @@
 """Which patient goes to train, valid or test. Pure functions; a row is a row of metadata.csv."""
 
-from __future__ import annotations
-
-import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -29,6 +26,7 @@ def subset_sizes(total: int, ratios: Sequence[float | Fraction]) -> list[int]:
     500 at 0.7, 0.2, 0.1: [350, 100, 50].
     """
     sizes = [int(total * ratio) for ratio in ratios]
+    # The largest remainder first; of equal ones, that of the smaller subset
     by_remainder = sorted(range(len(sizes)), key=lambda i: (sizes[i] - total * ratios[i], sizes[i]))
     for i in by_remainder[: total - sum(sizes)]:
         sizes[i] += 1
@@ -57,11 +55,8 @@ def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
 
 def ef_band(rows: Rows) -> str:
     """The band of a patient's ejection fraction, which is the same in all rows."""
-    for row in rows:
-        ef = float(row.get("ef") or "nan")
-        if not math.isnan(ef):
-            return EF_BANDS[(ef > 45) + (ef >= 55)]
-    return UNKNOWN
+    ef = next((float(row["ef"]) for row in rows if row.get("ef")), None)
+    return UNKNOWN if ef is None else EF_BANDS[(ef > 45) + (ef >= 55)]
 
 
 def worse_quality(rows: Rows) -> str:
