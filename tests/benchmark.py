@@ -7,8 +7,6 @@ medians are printed. The floor is, without isal: inflate each file, then cast, r
 write each frame, in one thread. Needs Linux.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gzip
@@ -111,8 +109,9 @@ def floor(words: Sequence[str]) -> int:
         values = np.frombuffer(data, "<f4", offset=352).reshape(frames, height, width)
         for number, frame in enumerate(values):
             shape = (512, round(512 * height / width))
-            resized = cv2.resize(frame.astype(np.uint8), shape, interpolation=method)
-            jpg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+            square = np.zeros((512, 512), np.uint8)  # as large as what must be written
+            square[: shape[1]] = cv2.resize(frame.astype(np.uint8), shape, interpolation=method)
+            jpg = cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
             Path(target, f"{path.name}{number}.jpg").write_bytes(jpg.tobytes())
     return 0
 

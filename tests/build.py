@@ -1,7 +1,5 @@
 """Tiny NIfTI files whose right answer is known, made with nibabel's own writer."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import subprocess

@@ -7,8 +7,6 @@ byte, and its ZIP must agree with it; the next run must end like an undisturbed 
 (SIGINT) a script must end within two seconds, and the target must be as it was before.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import shutil

@@ -7,8 +7,6 @@ reads the damaged files, and the written image and mask must show what it reads,
 How they must look is computed here, not with camus.nifti or camus.pixels.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gzip

@@ -7,8 +7,6 @@ again: right after a script has ended, when all must be there, and at random mom
 of tests/kills.py hold. Needs root, Linux, loop devices and mkfs; without them it does nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

@@ -1,7 +1,5 @@
 """What lies in a folder: databases in every place, and what people take for one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

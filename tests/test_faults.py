@@ -1,7 +1,5 @@
 """The scripts as processes, where things go wrong: full disks, closed pipes, bombs, odd names."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import re
@@ -163,7 +161,8 @@ def test_scarce_resources_are_not_blamed_on_a_picture(
     frame = np.resize(np.arange(250), (1000, 1000))
     for patient in range(10, 10 + patients):
         name = f"patient00{patient}_2CH_half_sequence"
-        build.write_pair(DATABASE, name, [frame] * frames, [frame * 0 + 1] * frames)
+        sequences = [frame] * frames, [frame * 0 + 1] * frames
+        build.write_pair(DATABASE, name, *sequences, suffix=".nii")
     limit = 8 if resource == "NOFILE" else peak("VmPeak", "--help")[2] + 100 * MEGABYTE
     words = (GENERATOR, DATABASE, MASTER, "--frames", "sequence", "--jobs", jobs)
     line = refusal(run(*words, preexec_fn=limited(**{resource: limit})))

@@ -1,7 +1,5 @@
 """The generator as a user meets it: command line in, files and lines out."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path

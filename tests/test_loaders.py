@@ -1,7 +1,5 @@
 """What people load a dataset with: Hugging Face, pandas, and the lines of the README."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

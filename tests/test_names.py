@@ -1,7 +1,5 @@
 """Who is who: patients are told apart by their whole name, or not at all."""
 
-from __future__ import annotations
-
 import pytest
 
 from camus import names

@@ -1,7 +1,5 @@
 """Reading: the right pixels from every legal file, a reason for every other."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import sys

@@ -1,7 +1,5 @@
 """The one rule for output: a folder appears whole or not at all; nothing else is touched."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The phantom database: the release's form, an EF that its masks show, pictures like echoes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

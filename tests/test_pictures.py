@@ -1,7 +1,5 @@
 """The pictures beside a dataset: what stands where, in which colour, and what can be read."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

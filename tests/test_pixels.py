@@ -1,7 +1,5 @@
 """Array functions, on inputs whose answer can be told by hand."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

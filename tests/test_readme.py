@@ -1,7 +1,5 @@
 """What the README says is what the scripts do."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from types import ModuleType

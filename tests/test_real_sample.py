@@ -1,7 +1,5 @@
 """Real frames, where CAMUS_DATABASE names a database_nifti, against SimpleITK's own reading."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

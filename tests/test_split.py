@@ -1,7 +1,5 @@
 """The split as a user meets it: masters in, datasets and lines out."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
