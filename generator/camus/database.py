@@ -232,10 +232,10 @@ def read_info(source: Source) -> Info:
 def _info_values(path: Path) -> dict[str, str]:
     """The lines `Key: value` of an Info file."""
     try:
-        if not path.exists():
-            return {}
         if not path.is_file():
-            raise PairError(f"{path.name}: is not a file")
+            if path.exists():
+                raise PairError(f"{path.name}: is not a file")
+            return {}
         text = path.read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
         raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error

@@ -33,6 +33,8 @@ LONGEST_SIDE = 8  # times the shorter one; 1.3 in CAMUS
 SPACINGS = (0.01, 10)  # mm per pixel; 0.308 in CAMUS
 CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
+# What NumPy users and SimpleITK write when they know no directions
+DEFAULT_AFFINES = ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, -1, 0], [0, 0, 1]])
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 # What the first bytes of a file that is not NIfTI say of it
 OTHER_FILES = {
@@ -104,7 +106,8 @@ def check_same_grid(mask: Grid, image: Grid) -> None:
         raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
     if mask.spacing == (1, 1) and mask.axes is None:
         return
-    if not np.allclose(mask.spacing, image.spacing, rtol=1e-3, atol=0):
+    both = zip(mask.spacing, image.spacing, strict=True)
+    if not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
         spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
         raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
     if mask.axes and image.axes and mask.axes != image.axes:
@@ -157,7 +160,7 @@ def _header(read: Callable[[int], bytes]) -> Nifti1Header:
 
 
 def _grid(header: Nifti1Header) -> Grid:
-    dim = [int(n) for n in header["dim"]]
+    dim = header["dim"].tolist()
     shape = dim[1 : dim[0] + 1]
     if not 1 <= dim[0] <= 7 or min(shape) < 1:
         raise PairError(f"impossible dimensions in the header {dim}")
@@ -188,14 +191,13 @@ def _axes(header: Nifti1Header) -> str | None:
     """The directions of x and y; None for the defaults that libraries write."""
     if not (header["qform_code"] or header["sform_code"]):
         return None
-    header = header.copy()
     header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])  # nibabel refuses negative sizes here
     try:
         affine = header.get_best_affine()[:3, :3]
     except (HeaderDataError, ValueError):
         return None
-    if any(np.array_equal(affine, np.diag(default)) for default in ([1, 1, 1], [-1, -1, 1])):
-        return None  # the defaults of NumPy users, and of SimpleITK
+    if affine.tolist() in DEFAULT_AFFINES:
+        return None
     largest = np.abs(affine[:, :2]).argmax(axis=0)  # not aff2axcodes, which needs OpenBLAS
     return "".join(("LPI", "RAS")[int(affine[n, axis] > 0)][n] for axis, n in enumerate(largest))
 
