@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from importlib import import_module
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
 # What NumPy users and SimpleITK write when they know no directions
 DEFAULT_AFFINES = ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, -1, 0], [0, 0, 1]])
-MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # of a unit of length, by its code; 0: unknown
 # What the first bytes of a file that is not NIfTI say of it
 OTHER_FILES = {
     b"\x89PNG": "a PNG picture", b"\xff\xd8": "a JPG picture", b"PK": "a ZIP archive",
@@ -73,7 +73,7 @@ def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
     try:
         if not path.is_file():
             raise PairError("is a broken link" if path.is_symlink() else "is not a file")
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             read = _reader(file)
             header = _header(read)
             grid, dtype = _grid(header), _dtype(header)
@@ -114,13 +114,15 @@ def check_same_grid(mask: Grid, image: Grid) -> None:
         raise PairError("lies in another orientation than its image")
 
 
-def _reader(file: BufferedReader) -> Callable[[int], bytes]:
+def _reader(file: FileIO) -> Callable[[int], bytes]:
     """A function that gives the next bytes of a file, so many or all that are left.
 
     They are inflated if the first bytes say that the file is gzip.
     """
-    if file.peek(2)[:2] != b"\x1f\x8b":
-        return file.read
+    is_gzip = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if not is_gzip:
+        return BufferedReader(file).read
     inflater, pending = inflate.decompressobj(wbits=31), b""
 
     def read(size: int) -> bytes:
@@ -172,11 +174,10 @@ def _grid(header: Nifti1Header) -> Grid:
     if width * height > LARGEST_FRAME or width * height * frames > LARGEST_SEQUENCE:
         pixels = width * height * frames
         raise PairError(f"header claims {pixels} pixels, more than any echocardiogram")
-    try:
-        unit = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-    except KeyError as error:
-        raise PairError("unknown unit of length in the header") from error
-    spacing = [abs(float(size)) * unit for size in header["pixdim"][1:3]]
+    unit = int(header["xyzt_units"]) % 8  # the rest is the unit of time
+    if unit not in MILLIMETRES:
+        raise PairError("unknown unit of length in the header")
+    spacing = [abs(size) * MILLIMETRES[unit] for size in header["pixdim"][1:3].tolist()]
     if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in spacing):
         raise PairError(
             f"impossible pixel spacing in the header: {spacing[0]:g} x {spacing[1]:g} mm"
