@@ -55,7 +55,7 @@ def _what_it_is(description: Mapping[str, Any]) -> str:
         return "Image/mask pairs of another tool, split with CAMUS-ImageMask."
     what = "Phantoms, not patients: synthetic pictures" if description["phantom"] else "Real frames"
     frames = "ED and ES frames" if settings["frames"] == "key" else "frames of half sequences"
-    views = " and ".join(settings["views"])
+    views = " and ".join(map(str, settings["views"]))
     side = settings["size"]
     return (
         f"{what} in the form of CAMUS: {frames} of the views {views}, {side} x {side} pixels, "

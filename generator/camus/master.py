@@ -27,8 +27,11 @@ REQUIRED = ("file_name", "mask_file_name", "patient")  # of the columns of metad
 # Columns that are numbers with decimals in every file, or empty
 DECIMALS = ("age", "ef", "frame_rate", "source_spacing_x", "source_spacing_y",
             "spacing_x", "spacing_y")  # fmt: skip
-# The options of the generator that decide what a master holds
-SETTINGS = ("frames", "views", "masks", "structures", "format", "quality", "size", "fit", "mirror")
+# The options of the generator that decide what a master holds, with their types
+SETTINGS = {
+    "frames": str, "views": list, "masks": str, "structures": list, "format": str, "quality": int,
+    "size": int, "fit": str, "mirror": bool,
+}  # fmt: skip
 Row = dict[str, Any]  # of metadata.csv, by column
 NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
@@ -110,7 +113,8 @@ def description_of(master: Path) -> dict[str, Any]:
         labels = description["labels"]
         types = {(type(x["label"]), type(x["name"]), type(x["gray_level"])) for x in labels}
         usable = types == {(int, str, int)} and all(x["label"] in range(4) for x in labels)
-        usable = usable and set(SETTINGS) <= set(description["settings"])
+        settings = description["settings"]
+        usable = usable and all(type(settings[name]) is kind for name, kind in SETTINGS.items())
         usable = usable and isinstance(description["phantom"], bool) and "source" in description
     except (KeyError, TypeError):
         usable = False
