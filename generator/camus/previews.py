@@ -133,7 +133,8 @@ def _sheets(
         masks.append(pictures.thumbnail(label_of_level[mask] * 85 if is_index else mask))
         if is_known and mask.shape == image.shape[:2]:
             pictures.draw_outlines(overlays[-1], label_of_level[mask])
-    title = f"train: {len(shown)} of {counted(len(pairs), 'pair')} of {phantom}patients"
+    title = f"train: {len(shown)} of {counted(len(pairs), 'pair')}"
+    title += " of phantom patients" if phantom else ""
     brightened = ", brightened; the numbers are those in the files" if is_index else ""
     undrawn = "" if is_known else ", without outlines: the masks' labels are not known"
     captions = [caption(pair) for pair in shown]
