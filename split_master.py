@@ -64,7 +64,7 @@ def key_of(pair: Pair, by: str) -> str:
 
 
 def assign_officially(patients: set[str], folder: Path) -> dict[str, str]:
-    """The subset of each patient in the authors' lists. Raises RefusalError where they fail."""
+    """The subset of each patient. Raises RefusalError unless each is in one list of the authors."""
     subset_of: dict[str, str] = {}
     for subset, name in OFFICIAL.items():
         path = folder / name
@@ -128,7 +128,7 @@ def describe(
 
 
 def files_of(dataset: Path) -> set[str]:
-    """The files that a dataset has, as its metadata.csv list them."""
+    """The files that a dataset has, as its metadata.csv files list them."""
     files = {output.DATASET_JSON, "README.md", *PICTURES}
     for subset in SUBSETS:
         files |= {f"{subset}/{name}" for name in (METADATA, *master.listed_files(dataset / subset))}
@@ -140,7 +140,7 @@ def pack(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if not name.isprintable():  # nor are names that are not Unicode
+            if not name.isprintable():  # also where it is not Unicode
                 raise RefusalError(f"{name!a} cannot be in a ZIP: rename it, or leave --zip out")
             entry = zipfile.ZipInfo(name + "/" * path.is_dir())
             entry.external_attr = (0o755 if path.is_dir() else 0o644) << 16
@@ -251,7 +251,7 @@ def arguments() -> cli.Parser:
     add, number = parser.add_argument, cli.whole_number
     # fmt: off
     add("master", metavar="MASTER", nargs="?", type=Path,
-        help="folder to split (default: ./CAMUS-master, else ./generator/CAMUS-master)")
+        help="folder to split (default: [generator/]CAMUS-master, here or beside the script)")
     add("dataset", metavar="DATASET", nargs="?", type=Path,
         default=Path("CAMUS_public-ImageMask-Dataset"),
         help="folder to write (default: ./%(default)s)")
@@ -269,7 +269,8 @@ def arguments() -> cli.Parser:
     add("--link", action="store_true",
         help="hard links instead of copies where the disk allows: editing one changes the other")
     add("--zip", action="store_true", help="also write DATASET.zip")
-    add("--overwrite", action="store_true", help="replace an earlier dataset, and its ZIP")
+    add("--overwrite", action="store_true",
+        help="replace an earlier dataset; its ZIP is replaced, too, or removed")
     # fmt: on
     return parser
 

@@ -71,7 +71,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
 
 
 def read_frames(path: Path, to_8_bits: Callable[[Any], Picture]) -> tuple[Grid, list[Picture]]:
-    """The grid of a NIfTI file, and its frames as 8 bits. The values as stored are freed here."""
+    """The grid of a NIfTI file, and its frames as 8 bits. The scaled values are freed here."""
     grid, values = nifti.read(path)
     return grid, [to_8_bits(frame) for frame in values]
 
@@ -98,7 +98,7 @@ def metadata_row(
         "mask_file_name": f"masks/{name}.{args.mask_format}",
         "patient": source.patient,
         "view": source.view,
-        "instant": instant,  # ED, ES or between
+        "instant": instant,  # ED, ES, between or unknown
         "frame": frame,  # of a half sequence, counted from 1; None for key frames
         "mirrored": int(mirrored),
         **info.facts,  # sex, age, image_quality, ef, frame_rate
@@ -209,7 +209,7 @@ def arguments() -> cli.Parser:
     # fmt: off
     add("database", metavar="DATABASE", nargs="?", type=Path,
         help="folder of the patient folders, or the folder that contains database_nifti "
-             "(default: ./CAMUS_public/database_nifti, else ./database_nifti)")
+             "(default: CAMUS_public/database_nifti or database_nifti, here or beside the README)")
     add("master", metavar="MASTER", nargs="?", type=Path, default=Path("CAMUS-master"),
         help="folder to write (default: ./%(default)s)")
     add("--frames", choices=("key", "sequence"), default="key",

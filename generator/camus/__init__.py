@@ -18,7 +18,7 @@ if sys.version_info < (3, 10):  # noqa: UP036
 else:
     try:
         importlib.import_module("cv2")  # and numpy with it
-        for package in ("nibabel", "tqdm"):  # not loaded by the split, or only when work begins
+        for package in ("nibabel", "tqdm"):  # the split needs no nibabel; tqdm is loaded later
             if not importlib.util.find_spec(package):
                 raise ImportError(f"No module named {package!r}")
     except ImportError as error:

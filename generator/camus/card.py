@@ -22,13 +22,13 @@ labels = table[np.array(Image.open("train/masks/NAME"))]
 
 
 def card(description: Mapping[str, Any]) -> str:
-    """The text for a dataset.json of a dataset; what a master of another tool lacks is left out."""
+    """The card of a dataset, from its dataset.json. What that does not say is left out."""
     phantom, labels = description.get("phantom"), description.get("labels", [])
     subsets, made = description["subsets"], description["split"]
     pairs = sum(subset["pairs"] for subset in subsets.values())
     size = next((text for limit, text in SIZES.items() if pairs < limit), "100K<n<1M")
-    title = "Phantom echocardiograms" if phantom else "CAMUS echocardiograms" if labels else "Pairs"
-    title += " as image/mask pairs"
+    title = "CAMUS echocardiograms" if labels else "Images"
+    title = ("Phantom echocardiograms" if phantom else title) + " as image/mask pairs"
     head = ["---", f"pretty_name: {title}", "task_categories:", "- image-segmentation",
             "size_categories:", f"- {size}"]  # fmt: skip
     if labels and not phantom:

@@ -81,7 +81,7 @@ def side_by_side(
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     tqdm.monitor_interval = 0  # nor tqdm
     # Once glibc has freed a block this large, it keeps memory for the next arrays instead of
-    # returning it: a tenth of the processor time. mallopt(3), M_MMAP_THRESHOLD
+    # returning it, which saves a tenth of the processor time. mallopt(3), M_MMAP_THRESHOLD
     bytes(2**24)
     pool = ThreadPoolExecutor(jobs)
     try:

@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What an Info file says. Values that cannot be are left out of it, and listed as odd."""
+    """What an Info file says. Impossible values are left out of it, and listed as odd."""
 
     facts: dict[str, Any]  # the columns of metadata.csv: words, and numbers or None
     instants: dict[str, int]  # the frame of ED and of ES, counted from 1

@@ -64,7 +64,7 @@ class Pair(NamedTuple):
 
 
 def decimal(number: float) -> str:
-    """A number with six digits, always written with a decimal point: 54.0, 0.308."""
+    """A number with six digits at most, always with a decimal point: 54.0, 0.308."""
     return str(float(f"{number:.6g}"))
 
 
@@ -199,7 +199,7 @@ def _list(master: Path, folder: str) -> list[str]:
 
 
 def _match(master: Path, images: list[str], masks: list[str]) -> list[dict[str, str]]:
-    """Rows for a master without metadata.csv, by name; a mask may be called NAME_mask, too."""
+    """Rows for a master without metadata.csv: a mask has its image's name, or with _mask or _gt."""
     masks_of: dict[str, list[str]] = {}
     for mask in masks:
         masks_of.setdefault(_stem(mask), []).append(mask)

@@ -67,6 +67,6 @@ def _patient_in(stem: str) -> tuple[str, str]:
 
 
 def _other_words(text: str) -> list[str]:
-    """The words that do not tell frames of a patient apart. ACDC_2CH: [ACDC]."""
+    """The words that do not tell frames of a patient apart. acdc_2ch: [acdc]."""
     words = re.split(r"[ _-]+", text)
     return [word for word in words if word and not FRAME_WORDS.fullmatch(word)]

@@ -29,7 +29,7 @@ except ImportError:
 # In pixels; the longest half sequence of CAMUS has 29 frames of 787 x 649, 15 million.
 LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
 LARGEST_OFFSET = 2**24  # bytes before the data
-LONGEST_SIDE = 8  # times the shorter one; 1.3 in CAMUS
+LONGEST_SIDE = 8  # times the shorter one; 1.4 in CAMUS
 SPACINGS = (0.01, 10)  # mm per pixel; 0.308 in CAMUS
 CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
@@ -64,8 +64,8 @@ def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
     """The grid of a file, and the scaled values of its frames, (height, width) each.
 
     A frame is the file's array transposed, never flipped: rows from the top, as SimpleITK reads it.
-    Every byte is inflated, so that gzip's checksum is verified, but no more than the header
-    announces, so that a small file cannot fill the memory.
+    All that the header announces is inflated, so that gzip's checksum is verified, but no more, so
+    that a small file cannot fill the memory.
 
     Raises PairError: unreadable, damaged, not NIfTI, or a header that the data contradicts or that
     no echocardiogram has.
@@ -115,7 +115,7 @@ def check_same_grid(mask: Grid, image: Grid) -> None:
 
 
 def _reader(file: FileIO) -> Callable[[int], bytes]:
-    """A function that gives the next bytes of a file, so many or all that are left.
+    """A function that gives the next `size` bytes of a file, or all that are left.
 
     They are inflated if the first bytes say that the file is gzip.
     """

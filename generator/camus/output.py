@@ -24,7 +24,7 @@ if sys.platform != "win32":
 HIDDEN = ".camus-unfinished"
 MOVES = "moves.json"
 DATASET_JSON = "dataset.json"
-# What file browsers, systems and disks put into any folder; so is every name with a dot in front
+# What file browsers, systems and disks put into any folder, and all names with a dot in front
 LITTER = re.compile(
     r"\..*|Thumbs\.db|desktop\.ini|lost\+found|System Volume Information|\$RECYCLE\.BIN|@eaDir",
     re.IGNORECASE,
@@ -64,7 +64,7 @@ def new_folder(
     made_by: the script, as dataset.json names it. overwrite: None if it has no such option.
     files_of: the files of a folder that the script made, as paths with slashes within it.
     with_archive: whether to replace archive_of(target), too, by what was built as
-        unfinished_archive(target), or by nothing; asked when killed runs are cleaned up.
+        unfinished_archive(target), or by nothing; called after killed runs were cleaned up.
 
     Raises RefusalError, with nothing touched, unless the target is missing, empty, or the script's
     own and to be overwritten. After any failure the target is as it was before, and so it is if no

@@ -104,8 +104,8 @@ def draw_heart(patient: Patient, rng: np.random.Generator) -> Heart:
 def ventricle(heart: Heart, phase: float) -> tuple[Points, Points]:
     """Outlines of the left ventricle's cavity and of its outer wall; phase 0 is ED, 1 is ES.
 
-    The CAMUS authors' script_camus_ef.ipynb computes both volumes with discs of one height, so the
-    volume is proportional to the product of the two views' diameters. To eject a share of it, each
+    The CAMUS authors' script_camus_ef.ipynb gives the discs of ED and ES one height, so the volume
+    is proportional to the product of the two views' diameters. To eject a share of it, each
     diameter shrinks with the square root. The cavity also gets shorter, and the wall thicker.
     """
     ejected = heart.ef * phase

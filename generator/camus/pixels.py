@@ -19,7 +19,7 @@ STRUCTURES = {"lv": 1, "myo": 2, "la": 3}
 # The gray level in a mask file of each label 0..3
 LEVELS = {"gray": (0, 85, 170, 255), "binary": (0, 255, 255, 255), "index": (0, 1, 2, 3)}
 LABEL_TOLERANCE = 0.001  # what resaving a label adds to it or takes away, at the most
-DARKEST_MAXIMUM = 32  # the brightest pixel of a release image has 204 to 255
+DARKEST_MAXIMUM = 32  # below it an image is refused; the maxima of the release are 204 to 255
 
 
 class Box(NamedTuple):
@@ -93,7 +93,7 @@ def resize_image(image: Picture, width: int, height: int) -> Picture:
 
 
 def resize_labels(labels: Picture, width: int, height: int) -> Picture:
-    """Resize to the nearest label, on the geometry of resize_image."""
+    """Resize to the nearest label, so that the labels stay on their image."""
     return _resize(labels, (width, height), cv2.INTER_NEAREST_EXACT)
 
 

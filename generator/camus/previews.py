@@ -1,4 +1,4 @@
-"""The four pictures beside a dataset: three contact sheets of train pairs, and bar charts."""
+"""The four pictures in a dataset: three contact sheets of train pairs, and bar charts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

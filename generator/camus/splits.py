@@ -40,8 +40,8 @@ def subset_sizes(total: int, ratios: Sequence[float | Fraction]) -> list[int]:
 def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
     """Deal keys out evenly: each goes to the subset that is furthest behind its share.
 
-    So the number of any neighbours that a subset gets is within two of its share.
-    [a, b, c, d, e] in sizes [3, 1, 1]: a, d and e go to train, b to valid, c to test.
+    So of any keys in a row, each subset gets its share, give or take less than two.
+    [a, b, c, d, e] in sizes [3, 1, 1]: a, c and e go to train, b to valid, d to test.
     """
     dealt = [0] * len(sizes)
     subset_of = {}
