@@ -35,7 +35,7 @@ CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
 HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
 # What NumPy users and SimpleITK write when they know no directions
 DEFAULT_AFFINES = ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, -1, 0], [0, 0, 1]])
-MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # of a unit of length, by its code; 0: unknown
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 # What the first bytes of a file that is not NIfTI say of it
 OTHER_FILES = {
     b"\x89PNG": "a PNG picture", b"\xff\xd8": "a JPG picture", b"PK": "a ZIP archive",
@@ -174,10 +174,11 @@ def _grid(header: Nifti1Header) -> Grid:
     if width * height > LARGEST_FRAME or width * height * frames > LARGEST_SEQUENCE:
         pixels = width * height * frames
         raise PairError(f"header claims {pixels} pixels, more than any echocardiogram")
-    unit = int(header["xyzt_units"]) % 8  # the rest is the unit of time
-    if unit not in MILLIMETRES:
-        raise PairError("unknown unit of length in the header")
-    spacing = [abs(size) * MILLIMETRES[unit] for size in header["pixdim"][1:3].tolist()]
+    try:
+        unit = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    except KeyError as error:
+        raise PairError("unknown unit of length or time in the header") from error
+    spacing = [abs(size) * unit for size in header["pixdim"][1:3].tolist()]
     if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in spacing):
         raise PairError(
             f"impossible pixel spacing in the header: {spacing[0]:g} x {spacing[1]:g} mm"
