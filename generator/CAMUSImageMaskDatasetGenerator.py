@@ -42,6 +42,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         info = database.read_info(source)
         with blame(source.image):
             grid, images = read_frames(source.image, pixels.to_gray)
+            nifti.check_image_grid(grid)
             database.check_frames(source, grid.frames, info)
         with blame(source.mask):
             mask_grid, label_maps = read_frames(source.mask, pixels.to_labels)

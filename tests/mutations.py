@@ -128,7 +128,7 @@ def convert(folder: Path, files: dict[str, bytes], suffix: str, size: int) -> tu
 
 def read(data: bytes) -> tuple[Pixels, Pixels, tuple[str, ...], bool]:
     """What nibabel reads: values, spacing in mm as (x, y), where x and y point to if the header
-    says it, and whether it is the header of np.eye(4). Fails if nibabel or gzip fails.
+    says it, and whether it says nothing. Fails if nibabel or gzip fails.
     """
     if data.startswith(b"\x1f\x8b"):
         data = gzip.decompress(data)  # nibabel does not look at the checksum
@@ -145,7 +145,8 @@ def read(data: bytes) -> tuple[Pixels, Pixels, tuple[str, ...], bool]:
     spacing = np.abs(header.get_zooms()[:2]) * float(MILLIMETRES[header.get_xyzt_units()[0]])
     known = (header["qform_code"] or header["sform_code"]) and np.isfinite(affine).all()
     axes = tuple(filter(None, nib.aff2axcodes(affine)[:2])) if known else ()
-    is_silent = (spacing == 1).all() and (np.abs(affine[:2, :2]) == np.eye(2)).all()
+    is_default = (np.abs(affine[:2, :2]) == np.eye(2)).all() or not axes
+    is_silent = not (spacing > 0).any() or ((spacing == 1).all() and is_default)
     return values.reshape([n for n in values.shape if n > 1]).T, spacing, axes, is_silent
 
 

@@ -175,6 +175,8 @@ def test_dataset_json(generate: Run) -> None:
     [
         ({"ED": 1, "ES": 3, "NbFrame": 3}, ["ED", "between", "ES"]),
         ({"ED": 3, "ES": 1}, ["ES", "between", "ED"]),  # the sequence runs backwards
+        ({"ED": 1, "ES": 2}, ["ED", "ES", "unknown"]),
+        ({"ED": 1}, ["ED", "unknown", "unknown"]),
         ({}, ["unknown"] * 3),
     ],
 )

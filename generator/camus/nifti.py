@@ -96,18 +96,30 @@ def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
         raise PairError(f"cannot be read ({error.strerror})") from error
 
 
+def check_image_grid(image: Grid) -> None:
+    """Raise PairError unless a grid can be that of an echocardiogram."""
+    if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in image.spacing):
+        spacing = "{:g} x {:g}".format(*image.spacing)
+        raise PairError(f"impossible pixel spacing in the header: {spacing} mm")
+    sides = image.width * image.spacing[0], image.height * image.spacing[1]
+    if max(sides) > LONGEST_SIDE * min(sides):
+        shape = f"{image.width} x {image.height}"
+        raise PairError(f"has frames of {shape} pixels: time must be the last axis")
+
+
 def check_same_grid(mask: Grid, image: Grid) -> None:
     """Raise PairError unless a mask lies on the grid of its image.
 
-    A mask header that says nothing, as np.eye(4) writes it, is believed to mean the image's grid.
+    A mask header that is not filled in, or has the default of np.eye(4), says nothing: then the
+    grid is believed to be that of the image.
     """
     sizes = [f"{g.width} x {g.height} x {g.frames}".removesuffix(" x 1") for g in (mask, image)]
     if sizes[0] != sizes[1]:
         raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
-    if mask.spacing == (1, 1) and mask.axes is None:
-        return
+    is_default = mask.spacing == (1, 1) and mask.axes is None
+    is_told = any(size > 0 for size in mask.spacing) and not is_default  # NaN is not above 0
     both = zip(mask.spacing, image.spacing, strict=True)
-    if not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
+    if is_told and not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
         spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
         raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
     if mask.axes and image.axes and mask.axes != image.axes:
@@ -129,8 +141,11 @@ def _reader(file: FileIO) -> Callable[[int], bytes]:
         nonlocal inflater, pending
         parts = []
         while size and (pending := pending or file.read(CHUNK)):
-            if inflater.eof:
-                inflater = inflate.decompressobj(wbits=31)  # gzip files may have several members
+            if inflater.eof:  # gzip files may have several members, and zeros after them
+                pending = pending.lstrip(b"\0")
+                if not pending:
+                    continue
+                inflater = inflate.decompressobj(wbits=31)
             parts.append(inflater.decompress(pending, size))
             pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             size -= len(parts[-1])
@@ -179,13 +194,6 @@ def _grid(header: Nifti1Header) -> Grid:
     except KeyError as error:
         raise PairError("unknown unit of length or time in the header") from error
     spacing = [abs(size) * unit for size in header["pixdim"][1:3].tolist()]
-    if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in spacing):
-        raise PairError(
-            f"impossible pixel spacing in the header: {spacing[0]:g} x {spacing[1]:g} mm"
-        )
-    sides = width * spacing[0], height * spacing[1]
-    if max(sides) > LONGEST_SIDE * min(sides):
-        raise PairError(f"has frames of {width} x {height} pixels: time must be the last axis")
     return Grid(width, height, frames, (spacing[0], spacing[1]), _axes(header))
 
 
@@ -198,9 +206,10 @@ def _axes(header: Nifti1Header) -> str | None:
         affine = header.get_best_affine()[:3, :3]
     except (HeaderDataError, ValueError):
         return None
-    if affine.tolist() in DEFAULT_AFFINES:
+    lengths = np.abs(affine[:, :2])
+    if affine.tolist() in DEFAULT_AFFINES or not (lengths.sum(axis=0) > 0).all():  # or it is NaN
         return None
-    largest = np.abs(affine[:, :2]).argmax(axis=0)  # not aff2axcodes, which needs OpenBLAS
+    largest = lengths.argmax(axis=0)  # not aff2axcodes, which needs OpenBLAS
     return "".join(("LPI", "RAS")[int(affine[n, axis] > 0)][n] for axis, n in enumerate(largest))
 
 
@@ -210,7 +219,7 @@ def _dtype(header: Nifti1Header) -> np.dtype[Any]:
     except KeyError as error:
         raise PairError("unknown data type in the header") from error
     if dtype.kind not in "iuf":
-        raise PairError(f"stores {'colours' if dtype.kind == 'V' else dtype}, not gray values")
+        raise PairError(f"stores {'colours' if dtype.names else dtype}, not gray values")
     if header["bitpix"].item() != dtype.itemsize * 8:
         raise PairError(f"header gives {header['bitpix'].item()} bits to a {dtype} pixel")
     return dtype
