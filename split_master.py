@@ -107,7 +107,8 @@ def write_subsets(
         for name in ("images", "masks"):
             (new / subset / name).mkdir(parents=True)
     jobs = [(pair, new / subset) for subset, pairs in subsets.items() for pair in pairs]
-    cli.side_by_side(partial(copy_pair, master_folder, link), jobs, cli.cores(), "pair")
+    # Threads would only wait for each other
+    cli.side_by_side(partial(copy_pair, master_folder, link), jobs, 1, "pair")
     for subset, pairs in subsets.items():
         if pairs:  # without rows, Hugging Face's loader looks for pictures that are not there
             master.write_metadata(new / subset, [pair.row for pair in pairs])
@@ -150,7 +151,7 @@ def pack(folder: Path, archive: Path) -> None:
 def replaces_archive(dataset: Path, args: argparse.Namespace) -> bool:
     """Whether DATASET.zip is to be written, or an earlier one goes with the earlier dataset."""
     archive = output.archive_of(dataset)
-    if not archive.exists():
+    if not os.path.lexists(archive):
         return bool(args.zip)
     try:
         with zipfile.ZipFile(archive) as file:
@@ -195,10 +196,10 @@ def split(args: argparse.Namespace) -> int:
         if args.zip:
             output.unfinished_archive(dataset).touch()  # can it be written there?
         write_subsets(new, folder, subsets, args.link)
-        for name, picture in previews(new, subsets, description).items():
+        for name, picture in previews(folder, subsets, description).items():
             (new / name).write_bytes(picture)
         description = describe(description, subsets, args)
-        (new / "README.md").write_text(card(description), encoding="utf-8", newline="\n")
+        (new / "README.md").write_bytes(card(description).encode("utf-8", "backslashreplace"))
         output.write_description(new, description)
         if args.zip:
             pack(new, output.unfinished_archive(dataset))

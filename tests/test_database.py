@@ -109,10 +109,12 @@ def test_nothing_is_left_out_without_a_word(generate: Run, path: str, reason: st
 
 def test_a_database_of_broken_links(generate: Run) -> None:
     DATABASE.mkdir(parents=True)
-    (DATABASE / "patient0001").symlink_to("../.git/annex/objects/gone")
+    for patient in ("patient0001", "patient0002"):
+        (DATABASE / patient).symlink_to("../.git/annex/objects/gone")
     code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and "0 pairs, so nothing was written, 1 failed" in out
-    assert "patient0001: is a broken link: fetch" in err
+    assert code == 1 and "0 pairs, so nothing was written, 2 failed" in out
+    for patient in ("patient0001", "patient0002"):
+        assert f"{patient}: is a broken link: fetch" in err
 
 
 def test_names_that_differ_in_case_alone_clash(generate: Run) -> None:

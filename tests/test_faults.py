@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ def test_scarce_resources_are_not_blamed_on_a_picture(
     line = refusal(run(*words, preexec_fn=limited(**{resource: limit})))
     assert re.search(f"({reason}): try --jobs 1", line) and "_2CH_half_sequence:" not in line
     assert not MASTER.exists()
+
+
+@posix
+@pytest.mark.parametrize("script", build.SCRIPTS)
+def test_ctrl_c_while_packages_load_ends_quietly(script: Path) -> None:
+    code = (
+        "import importlib, os, runpy, signal, sys\n"
+        "importlib.import_module = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.argv = [{str(script)!r}]; runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # even in the background
+    assert run("-c", code, preexec_fn=listen) == (-signal.SIGINT, "", "")
 
 
 @posix

@@ -104,10 +104,18 @@ def test_what_others_made_is_never_touched(ours: bool, foreign: str) -> None:
     assert build.tree(Path()) == before and not litter(Path())
 
 
-@pytest.mark.parametrize("description", ["", "null", "[]", '{"made_by": "you"}', "[" * 100_000])
-def test_a_folder_with_another_dataset_json_is_refused(description: str) -> None:
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ("null", "holds dataset.json, which me did not make"),
+        ('{"made_by": "you"}', "holds dataset.json, which me did not make"),
+        ("", "dataset.json is not JSON"),
+        ("[" * 100_000, "dataset.json is not JSON"),
+    ],
+)
+def test_a_folder_with_another_dataset_json_is_refused(description: str, reason: str) -> None:
     Path("dataset.json").write_text(description)
-    with pytest.raises(RefusalError, match="holds dataset.json, which me did not make"):
+    with pytest.raises(RefusalError, match=reason):
         make(Path(), "one", overwrite=True)
     assert Path("dataset.json").read_text() == description
 

@@ -437,6 +437,7 @@ ROWS = [ROW.replace("2CH_ED", name) for name in ("2CH_ED", "2CH_ES", "4CH_ED", "
         ([f"{HEAD},ef", f"{ROW},54 %"], "ED.jpg: ef is '54 %'"),
         ([f"{HEAD},ef", f'{ROW},"54,0"'], "ED.jpg: ef is '54,0'"),
         ([HEAD, ROW], "images/patient0001_2CH_ES.jpg is not in metadata.csv"),
+        ([HEAD + ",note", ROW + ",M\udcfcller"], "is not in UTF-8: save it as UTF-8"),
         ([HEAD, *ROWS, ROW], "images/patient0001_2CH_ED.jpg is listed in metadata.csv twice"),
         (["a" * 200_000], "is not a CSV file"),
         (["\0"], "metadata.csv"),
@@ -446,7 +447,7 @@ def test_a_metadata_file_that_tells_too_little_is_refused(
     split: Run, lines: list[str], reason: str
 ) -> None:
     make_master(MASTER, 1)
-    (MASTER / "metadata.csv").write_text("\n".join(lines))
+    (MASTER / "metadata.csv").write_bytes(os.fsencode("\n".join(lines)))
     assert reason in refusal(split(MASTER, DATASET))
 
 
@@ -477,7 +478,8 @@ def test_metadata_may_come_from_a_spreadsheet(split: Run, edit: Callable[[str], 
 @pytest.mark.parametrize(
     ("key", "value"),
     [("labels", None), ("labels", [{"label": 1}]), ("settings", 3), ("phantom", "no"),
-     ("labels", [{"label": 1, "name": "lv", "gray_level": "85"}])],
+     ("labels", [{"label": 1, "name": "lv", "gray_level": "85"}]),
+     ("labels", [{"label": 7, "name": "lv", "gray_level": 85}]), ("settings", {"views": 2})],
 )  # fmt: skip
 def test_a_dataset_json_changed_by_hand_is_refused(
     generate: Run, split: Run, key: str, value: Any
@@ -487,6 +489,8 @@ def test_a_dataset_json_changed_by_hand_is_refused(
     description = json.loads((MASTER / "dataset.json").read_text())
     (MASTER / "dataset.json").write_text(json.dumps({**description, key: value}))
     assert "dataset.json was changed" in refusal(split(MASTER, DATASET))
+    (MASTER / "dataset.json").write_text('{"made_by"')
+    assert "dataset.json is not JSON: correct it" in refusal(split(MASTER, DATASET))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ It exits with one line that says what is missing and how to install it.
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
+# While the packages load, Ctrl-C ends the process at once and quietly. cli.run minds it later.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 # The scripts use no linear algebra, so OpenBLAS need not start a thread for every core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 
 problem = ""
 if sys.version_info < (3, 10):  # noqa: UP036
@@ -24,9 +28,8 @@ else:
     except ImportError as error:
         requirements = Path(__file__).resolve().parents[2] / "requirements.txt"
         install = f'"{sys.executable}" -m pip install -r "{requirements}"'
-        problem = f"a package cannot be imported ({error}): run {install}"
-    except KeyboardInterrupt:
-        sys.exit(130)
+        reason = " ".join(str(error).split())[:200]  # NumPy's has many lines
+        problem = f"a package cannot be imported ({reason}): run {install}"
 if problem:
     print(f"{Path(sys.argv[0]).name}: {problem}", file=sys.stderr)
     sys.exit(2)

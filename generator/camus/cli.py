@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 import cv2
 
 from camus.errors import SCARCE, RefusalError, uninterrupted
+from camus.output import HIDDEN
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,7 +72,7 @@ def cores() -> int:
 def side_by_side(
     work: Callable[[Item], Result], items: Sequence[Item], jobs: int, unit: str
 ) -> list[Result]:
-    """Do the work on all items with `jobs` threads; the results, in the order of the items.
+    """Do the work on all items, `jobs` at a time; the results, in the order of the items.
 
     Threads suffice: zlib, OpenCV and NumPy let other threads run while they work. And threads,
     unlike processes, end with a killed run instead of writing on.
@@ -83,6 +84,8 @@ def side_by_side(
     # Once glibc has freed a block this large, it keeps memory for the next arrays instead of
     # returning it, which saves a tenth of the processor time. mallopt(3), M_MMAP_THRESHOLD
     bytes(2**24)
+    if jobs == 1:
+        return [work(item) for item in tqdm(items, unit=unit, disable=None)]
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(work, item) for item in items]
@@ -104,6 +107,8 @@ def run(
     0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted. What a user
     can fix becomes one line on stderr.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _replace_closed_streams()
     args, reason = None, ""
     try:
@@ -141,8 +146,11 @@ def _explain(error: OSError, args: argparse.Namespace) -> str:
         remedy = "change the permissions, or choose another folder"
     else:
         remedy = "fix this and run the command again"
-    name = error.filename2 or error.filename  # the target of a copy, if it is one
-    return f"{name}: {error.strerror}: {remedy}" if name else f"{error.strerror or error}: {remedy}"
+    paths = [str(path) for path in (error.filename, error.filename2) if path]
+    # What is in the hidden folder will be gone when the line is read
+    names = [path for path in paths if HIDDEN not in path]
+    names += [path.partition(f"{os.sep}{HIDDEN}")[0] for path in paths]
+    return ": ".join([*names[:1], str(error.strerror or error), remedy])
 
 
 def _replace_closed_streams() -> None:

@@ -101,6 +101,8 @@ def _what_is(folder: Path) -> str:
             return f"{folder} is an archive: unpack it, and choose the unpacked folder"
         problem = "is not a folder" if folder.exists() else f"does not exist: {DOWNLOAD}"
         return f"{folder} {problem}"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return f"{folder} cannot be read: change the permissions"
     frames = [path.name for path in _glob(folder, "*.nii*")]
     patients = {name.split("_")[0] for name in frames}
     kinds = {

@@ -112,7 +112,9 @@ def description_of(master: Path) -> dict[str, Any]:
     try:
         labels = description["labels"]
         types = {(type(x["label"]), type(x["name"]), type(x["gray_level"])) for x in labels}
-        usable = types == {(int, str, int)} and all(x["label"] in range(4) for x in labels)
+        usable = types == {(int, str, int)} and all(
+            x["label"] in range(4) and x["gray_level"] in range(256) for x in labels
+        )
         settings = description["settings"]
         usable = usable and all(type(settings[name]) is kind for name, kind in SETTINGS.items())
         usable = usable and isinstance(description["phantom"], bool) and "source" in description
@@ -163,14 +165,14 @@ def read_master(master: Path) -> list[Pair]:
     ours = read_description(master).get("made_by") == GENERATOR
     metadata = (master / METADATA).is_file()
     if ours and not metadata:
-        raise RefusalError(f"{master} has no {METADATA} any more: run the generator again")
+        raise RefusalError(f"{master} has no {METADATA} any more: delete it, and run the generator")
     if (master / HIDDEN).exists() and not ours:
         raise RefusalError(f"{master} is not finished: run the generator again")
     images, masks = (_list(master, folder) for folder in ("images", "masks"))
     rows = read_table(master / METADATA) if metadata else _match(master, images, masks)
     for files, column in ((images, "file_name"), (masks, "mask_file_name")):
         listed = [row[column] for row in rows]
-        _check_files(master, files, listed, f"is not in {METADATA}")
+        _check_files(master, files, listed, f"is not in {METADATA}, or not by this path")
         _check_files(master, listed, files, f"is listed in {METADATA} twice, or is missing")
     if not rows:
         raise RefusalError(f"{master} has no pairs: run the generator first")
@@ -183,19 +185,19 @@ def read_master(master: Path) -> list[Pair]:
 
 def _list(master: Path, folder: str) -> list[str]:
     """The files of images/ or masks/, as paths within the master."""
-    found = sorted(path.name for path in (master / folder).iterdir() if not is_litter(path.name))
+    entries = [entry for entry in os.scandir(master / folder) if not is_litter(entry.name)]
+    entries.sort(key=lambda entry: entry.name)
     spellings: dict[str, str] = {}
-    for name in found:
-        path = master / folder / name
-        if not path.is_file() or not path.stat().st_size:
-            kind = "empty" if path.is_file() else "a broken link or not a file"
-            raise RefusalError(f"{path} is {kind}: move it away, or make the pair again")
-        if (other := spellings.setdefault(name.casefold(), name)) != name:
+    for entry in entries:
+        if not entry.is_file() or not entry.stat().st_size:
+            kind = "empty" if entry.is_file() else "a broken link or not a file"
+            raise RefusalError(f"{entry.path} is {kind}: move it away, or make the pair again")
+        if (other := spellings.setdefault(entry.name.casefold(), entry.name)) != entry.name:
             raise RefusalError(
-                f"{path.parent} holds {other} and {name}, which are one file on disks that ignore "
-                "case: rename one of the pairs"
+                f"{master / folder} holds {other} and {entry.name}, which are one file on disks "
+                "that ignore case: rename one of the pairs"
             )
-    return [f"{folder}/{name}" for name in found]
+    return [f"{folder}/{entry.name}" for entry in entries]
 
 
 def _match(master: Path, images: list[str], masks: list[str]) -> list[dict[str, str]]:
@@ -209,12 +211,14 @@ def _match(master: Path, images: list[str], masks: list[str]) -> list[dict[str, 
         partners = masks_of.get(_stem(image), [])
         if len(partners) != 1:
             near = [masks_of[name][0] for name in difflib.get_close_matches(_stem(image), alone, 1)]
-            found = f"several masks: {', '.join(partners)}" if partners else "no mask"
-            found += f" (the nearest name is {near[0]})" if near and not partners else ""
-            raise RefusalError(
-                f"{master / image} has {found}: call its mask masks/{Path(image).stem}.png, "
-                "or .jpg; _mask or _gt may follow the name"
+            found = f"no mask{f' (the nearest name is {near[0]})' if near else ''}"
+            remedy = (
+                f"call its mask masks/{Path(image).stem}.png or .jpg (_mask or _gt may follow the "
+                "name), or move the image away"
             )
+            if partners:
+                found, remedy = f"several masks: {', '.join(partners)}", "move all but one away"
+            raise RefusalError(f"{master / image} has {found}: {remedy}")
         pairs.append((image, partners[0]))
     _check_files(master, masks, [mask for _, mask in pairs], "has no image of its name")
     _check_files(master, [mask for _, mask in pairs], masks, "belongs to several images")
@@ -270,10 +274,12 @@ def read_table(path: Path) -> list[dict[str, str]]:
             continue
         row = dict(zip(header, cells, strict=False))
         if len(cells) != len(header):
-            raise RefusalError(f"{path}: line {number} has {len(cells)} values, not {len(header)}")
+            raise RefusalError(
+                f"{path}: line {number} has {len(cells)} values, not {len(header)}: correct it"
+            )
         for name in REQUIRED:
             if not row[name]:
-                raise RefusalError(f"{path}: line {number} has no {name}")
+                raise RefusalError(f"{path}: line {number} has no {name}: correct it")
         for name in REQUIRED[:2]:
             row[name] = posixpath.normpath(row[name].replace("\\", "/"))
         rows.append(row)
@@ -288,6 +294,10 @@ def read_table(path: Path) -> list[dict[str, str]]:
 def _unify(path: Path, rows: list[dict[str, str]], name: str) -> None:
     """Give a column one type: whole numbers; decimals or empty; or words, never empty."""
     number_of = {text: number_in(text) for text in {row[name] for row in rows}}
+    try:
+        "".join([name, *number_of]).encode()
+    except UnicodeEncodeError as error:
+        raise RefusalError(f"{path} is not in UTF-8: save it as UTF-8") from error
     words = {text for text, number in number_of.items() if text and number is None}
     is_whole = name not in DECIMALS and all(map(str.isdecimal, number_of))
     for row in rows:

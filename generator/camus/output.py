@@ -37,12 +37,12 @@ def is_litter(name: str) -> bool:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What dataset.json in a folder says; empty if it has none that can be read."""
+    """What dataset.json in a folder says; empty if there is none. Raises RefusalError."""
     path = folder / DATASET_JSON
     try:
         description = json.loads(path.read_bytes()) if path.is_file() else {}
-    except (ValueError, RecursionError):
-        return {}
+    except (ValueError, RecursionError) as error:
+        raise RefusalError(f"{path} is not JSON: correct it, or move it away") from error
     return description if isinstance(description, dict) else {}
 
 

@@ -22,23 +22,22 @@ Counts = npt.NDArray[Any]  # (masks, 256): number of pixels of each gray level
 Label = Mapping[str, Any]  # label 0..3, name and gray_level, as dataset.json has them
 
 SHOWN_PAIRS = pictures.COLUMNS * 3
-COUNTED_MASKS = 60  # of each subset, for the chart of the pixels' classes
+COUNTED_MASKS = 20  # of each subset, for the chart of the pixels' classes
 # A master of another tool: its masks hold the gray levels of gray or binary masks if this share
 # of the foreground is this near to them. JPG moves few pixels further, all of them at edges.
 LEVEL_SHARE, LEVEL_TOLERANCE = 0.9, 10
 
 
-def previews(folder: Path, subsets: Subsets, description: Mapping[str, Any]) -> dict[str, bytes]:
+def previews(master: Path, subsets: Subsets, description: Mapping[str, Any]) -> dict[str, bytes]:
     """The pictures of a dataset as PNG files, by file name.
 
-    folder: holds train, valid and test, each with images and masks.
     description: the master's dataset.json; empty for a master of another tool.
     Raises RefusalError for a file that is not a picture.
     """
-    counts = {s: _count_levels(folder / s, spread(subsets[s], COUNTED_MASKS)) for s in SUBSETS}
+    counts = {s: _count_levels(master, spread(subsets[s], COUNTED_MASKS)) for s in SUBSETS}
     labels = _labels(description, np.vstack(list(counts.values())))
     phantom = "phantom " if description.get("phantom") else ""
-    drawn = _sheets(folder / "train", subsets["train"], labels, phantom)
+    drawn = _sheets(master, subsets["train"], labels, phantom)
     patients = {pair.patient for pairs in subsets.values() for pair in pairs}
     title = counted(sum(map(len, subsets.values())), "pair")
     title += f" of {counted(len(patients), f'{phantom}patient')}"
@@ -77,9 +76,9 @@ def _oddity(mask: npt.NDArray[Any]) -> str:
     return "" if mask.dtype == np.uint8 else f"{8 * mask.itemsize}-bit mask"
 
 
-def _count_levels(subset: Path, pairs: Sequence[Pair]) -> Counts:
+def _count_levels(master: Path, pairs: Sequence[Pair]) -> Counts:
     """How many pixels of each mask have each gray level. Odd masks are left out."""
-    masks = (_read(subset / pair.mask) for pair in pairs)
+    masks = (_read(master / pair.mask) for pair in pairs)
     plain = (mask for mask in masks if not _oddity(mask))
     counts = [cv2.calcHist([mask], [0], None, [256], [0, 256]) for mask in plain]
     return np.array(counts, np.float64).reshape(-1, 256)
@@ -116,22 +115,24 @@ def _label_of_level(labels: Sequence[Label]) -> Picture:
 
 
 def _sheets(
-    train: Path, pairs: Sequence[Pair], labels: Sequence[Label], phantom: str
+    master: Path, pairs: Sequence[Pair], labels: Sequence[Label], phantom: str
 ) -> dict[str, Picture]:
-    """The contact sheets, by file name: images, masks, and images with outlines."""
+    """The contact sheets of train, by file name: images, masks, and images with outlines."""
     label_of_level, is_known = _label_of_level(labels), len(labels) > 1
     is_index = is_known and labels[-1]["gray_level"] <= 3  # nearly black, so shown brightened
     images, masks, overlays = [], [], []
     shown = spread(pairs, SHOWN_PAIRS)
     for pair in shown:
-        image, mask = _read(train / pair.image), _read(train / pair.mask)
+        image, mask = _read(master / pair.image), _read(master / pair.mask)
         images.append(pictures.thumbnail(image))
         overlays.append(images[-1].copy())
         if oddity := _oddity(mask):
             masks.append(pictures.placeholder(oddity))
             continue
         masks.append(pictures.thumbnail(label_of_level[mask] * 85 if is_index else mask))
-        if is_known and mask.shape == image.shape[:2]:
+        if mask.shape != image.shape[:2]:
+            overlays[-1] = pictures.placeholder("mask of other size")
+        elif is_known:
             pictures.draw_outlines(overlays[-1], label_of_level[mask])
     title = f"train: {len(shown)} of {counted(len(pairs), 'pair')}"
     title += " of phantom patients" if phantom else ""
