@@ -81,7 +81,7 @@ def assign_officially(patients: set[str], folder: Path) -> dict[str, str]:
             "leave --official out"
         )
     if absent := subset_of.keys() - patients:
-        cli.say(f"not in this master: {cli.counted(len(absent), 'patient')} of the lists")
+        cli.say(f"{cli.counted(len(absent), 'listed patient')} not in this master")
     return {patient: subset_of[patient] for patient in patients}
 
 

@@ -155,7 +155,8 @@ def generate(args: argparse.Namespace) -> int:
     problems = {**found.problems, **failed}
     written = cli.counted(len(rows), "pair") + (" written" if rows else ", so nothing was written")
     seconds = time.perf_counter() - started
-    cli.say(f"{args.master}: {written}, {len(problems)} failed, {seconds:.1f} s")
+    number = cli.counted(len(problems), "problem")
+    cli.say(f"{args.master}: {written}, {number}, {seconds:.1f} s")
     report_completeness(found, len(found.sources) - len(failed), args, phantom)
     return 1 if problems else 0
 

@@ -100,7 +100,7 @@ def make_database(options: argparse.Namespace) -> int:
         "seed": seed,
     }
     if database == split:
-        raise RefusalError(f"{database} is the folder of the split lists: choose another one")
+        raise RefusalError(f"{database} is kept for the split lists: choose another folder")
     if frames == 1:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     same_split = output.read_description(split) == description

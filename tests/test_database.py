@@ -103,7 +103,7 @@ def test_nothing_is_left_out_without_a_word(generate: Run, path: str, reason: st
     build.write_pair(DATABASE)
     build.write(DATABASE / path, b"")
     code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and "1 pair written, 1 failed" in out
+    assert code == 1 and "1 pair written, 1 problem" in out
     assert err.startswith(reason) and err.count("\n") == 1
 
 
@@ -112,7 +112,7 @@ def test_a_database_of_broken_links(generate: Run) -> None:
     for patient in ("patient0001", "patient0002"):
         (DATABASE / patient).symlink_to("../.git/annex/objects/gone")
     code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and "0 pairs, so nothing was written, 2 failed" in out
+    assert code == 1 and "0 pairs, so nothing was written, 2 problems" in out
     for patient in ("patient0001", "patient0002"):
         assert f"{patient}: is a broken link: fetch" in err
 

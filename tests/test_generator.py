@@ -23,7 +23,7 @@ def test_a_pair_comes_out_pixel_for_pixel(generate: Run, suffix: str) -> None:
     build.write_pair(DATABASE, suffix=suffix)
     code, out, err = generate(DATABASE, MASTER, *EXACT)
     assert (code, err) == (0, "")
-    assert f"{MASTER}: 1 pair written, 0 failed" in out
+    assert f"{MASTER}: 1 pair written, 0 problems" in out
     image, mask = (picture(MASTER / kind / f"{NAME}.png") for kind in ("images", "masks"))
     assert np.array_equal(image[3:13], IMAGE)
     assert np.array_equal(mask[3:13], MASK * 85)
@@ -91,7 +91,7 @@ def test_a_setting_that_no_mask_survives_takes_one_line(generate: Run) -> None:
     code, out, err = generate(DATABASE, MASTER, *options)
     assert code == 1 and err.startswith("all 5: the mask does not survive JPG at quality 3")
     assert "--masks index" in err and err.count("\n") == 1
-    assert "0 pairs, so nothing was written, 5 failed" in out
+    assert "0 pairs, so nothing was written, 5 problems" in out
     assert build.tree(MASTER) == before
 
 
@@ -223,7 +223,7 @@ def test_a_sequence_is_written_whole_or_not_at_all(generate: Run, last: Any) -> 
     build.write_pair(DATABASE, SEQUENCE.replace("4CH", "2CH"), [IMAGE] * 2, [MASK] * 2)
     code, out, err = generate(DATABASE, MASTER, "--frames", "sequence")
     assert code == 1 and err.startswith(f"{SEQUENCE}: {SEQUENCE}_gt.nii.gz: ")
-    assert "2 pairs written, 1 failed" in out
+    assert "2 pairs written, 1 problem" in out
     assert not list((MASTER / "images").glob(f"{SEQUENCE}*"))
 
 
@@ -261,7 +261,7 @@ def test_a_bad_pair_is_named_and_the_rest_is_done(
     path.unlink() if data is None else path.write_bytes(data)
     build.write_pair(DATABASE, "patient0002_4CH_ES")
     code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and "1 pair written, 1 failed" in out
+    assert code == 1 and "1 pair written, 1 problem" in out
     assert err.startswith(f"{NAME}: {reason}") and err.count("\n") == 1
     written = set(build.tree(MASTER)) - {"metadata.csv", "dataset.json"}
     assert written == {"images/patient0002_4CH_ES.jpg", "masks/patient0002_4CH_ES.jpg"}
@@ -295,7 +295,7 @@ def test_a_second_run_names_both_ways_out(generate: Run) -> None:
     assert build.tree(MASTER) == before
     foreign = build.write(MASTER / "images/holiday.jpg", b"mine")
     line = refusal(generate(DATABASE, MASTER, "--overwrite"))
-    assert "holds images/holiday.jpg, which" in line
+    assert "holds images/holiday.jpg, not made by" in line
     assert build.tree(MASTER) == {**before, "images/holiday.jpg": b"mine"}
     foreign.unlink()
     assert generate(DATABASE, MASTER, "--masks", "index", "--overwrite")[0] == 0

@@ -106,7 +106,7 @@ GOOD = build.nifti(SMALL)
         (b"/annex/objects/SHA256E-s1--2.nii.gz\n", "but a git-annex pointer"),
         (GOOD[:347], "ends within its header"),
         (build.nifti(SMALL, version=nib.Nifti2Image)[:500], "ends within its header"),
-        (build.nifti(SMALL, magic=b"ni1"), "not a single .nii file"),
+        (build.nifti(SMALL, magic=b"ni1"), "not a one-file NIfTI"),
         (GOOD[:-1], "less data"),
         (GOOD + b"\0", "more data"),
         (build.nifti(SMALL, dim=[2, 7, 6, 1, 1, 1, 1, 1]), "less data"),
@@ -201,7 +201,7 @@ def grid_of(affine: Any, code: int = 1, spacing: float = 0.308) -> Grid:
         (SMALL, 308, "impossible pixel spacing in the header: 308 x"),
         (SMALL, np.nan, "impossible pixel spacing in the header: nan x"),
         (SMALL, np.inf, "impossible pixel spacing in the header: inf x"),
-        (np.zeros((60, 50, 5)), 0.308, "5 x 50 pixels: time must be the last axis"),
+        (np.zeros((60, 50, 5)), 0.308, "5 x 50 pixels: is time not the last axis"),
     ],
 )
 def test_an_image_has_a_possible_grid(pixels: Any, spacing: float, reason: str) -> None:

@@ -100,15 +100,15 @@ def test_what_others_made_is_never_touched(ours: bool, foreign: str) -> None:
     with pytest.raises(RefusalError) as refusal:
         make(target, "two", overwrite=True)
     first = foreign if ours else foreign.split("/")[0]
-    assert f"{target} holds {first}, which me did not make" in str(refusal.value)
+    assert f"{target} holds {first}, not made by me" in str(refusal.value)
     assert build.tree(Path()) == before and not litter(Path())
 
 
 @pytest.mark.parametrize(
     ("description", "reason"),
     [
-        ("null", "holds dataset.json, which me did not make"),
-        ('{"made_by": "you"}', "holds dataset.json, which me did not make"),
+        ("null", "holds dataset.json, not made by me"),
+        ('{"made_by": "you"}', "holds dataset.json, not made by me"),
         ("", "dataset.json is not JSON"),
         ("[" * 100_000, "dataset.json is not JSON"),
     ],
@@ -155,7 +155,7 @@ def test_without_a_dataset_json_nothing_is_replaced() -> None:
 @pytest.mark.parametrize("name", ["mine.txt", "images/a.jpg"])
 def test_what_appears_meanwhile_is_not_replaced(name: str) -> None:
     with (
-        pytest.raises(RefusalError, match="did not make"),
+        pytest.raises(RefusalError, match="not made by me"),
         new_folder(Path(), "me", True, lambda _: set(NAMES)) as new,
     ):
         write(new, "one")

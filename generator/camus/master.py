@@ -165,15 +165,15 @@ def read_master(master: Path) -> list[Pair]:
     ours = read_description(master).get("made_by") == GENERATOR
     metadata = (master / METADATA).is_file()
     if ours and not metadata:
-        raise RefusalError(f"{master} has no {METADATA} any more: delete it, and run the generator")
+        raise RefusalError(f"{master} has no {METADATA}: delete the folder, and run the generator")
     if (master / HIDDEN).exists() and not ours:
         raise RefusalError(f"{master} is not finished: run the generator again")
     images, masks = (_list(master, folder) for folder in ("images", "masks"))
     rows = read_table(master / METADATA) if metadata else _match(master, images, masks)
     for files, column in ((images, "file_name"), (masks, "mask_file_name")):
         listed = [row[column] for row in rows]
-        _check_files(master, files, listed, f"is not in {METADATA}, or not by this path")
-        _check_files(master, listed, files, f"is listed in {METADATA} twice, or is missing")
+        _check_files(master, files, listed, f"is not in {METADATA} under this path")
+        _check_files(master, listed, files, f"has two lines in {METADATA}, or no file")
     if not rows:
         raise RefusalError(f"{master} has no pairs: run the generator first")
     pairs = [

@@ -104,7 +104,7 @@ def check_image_grid(image: Grid) -> None:
     sides = image.width * image.spacing[0], image.height * image.spacing[1]
     if max(sides) > LONGEST_SIDE * min(sides):
         shape = f"{image.width} x {image.height}"
-        raise PairError(f"has frames of {shape} pixels: time must be the last axis")
+        raise PairError(f"has frames of {shape} pixels: is time not the last axis?")
 
 
 def check_same_grid(mask: Grid, image: Grid) -> None:
@@ -166,7 +166,7 @@ def _header(read: Callable[[int], bytes]) -> Nifti1Header:
                     raise PairError("ends within its header")
                 header = kind(block, endianness, check=False)
                 if header["magic"].item() != kind.single_magic:
-                    raise PairError("is not a single .nii file: its magic is not n+1 or n+2")
+                    raise PairError("is not a one-file NIfTI: its magic is not n+1 or n+2")
                 return header
     if not block:
         raise PairError("is empty")

@@ -125,8 +125,8 @@ def _files_to_replace(
     for name in found:
         if name not in ours or (target / name).is_symlink():
             raise RefusalError(
-                f"{target} holds {name}, which {made_by} did not make or metadata.csv does not "
-                "list: move it away, or choose another folder"
+                f"{target} holds {name}, not made by {made_by} or not listed in metadata.csv: "
+                "move it away, or choose another folder"
             )
     return found
 
