@@ -271,7 +271,7 @@ def arguments() -> cli.Parser:
         help="hard links instead of copies where the disk allows: editing one changes the other")
     add("--zip", action="store_true", help="also write DATASET.zip")
     add("--overwrite", action="store_true",
-        help="replace an earlier dataset; its ZIP is replaced, too, or removed")
+        help="replace an earlier dataset and its ZIP (which is removed without --zip)")
     # fmt: on
     return parser
 
