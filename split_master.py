@@ -1,8 +1,8 @@
-"""Split a folder of image/mask pairs into train, valid and test; no patient is in two of them.
+"""Split a folder of image/mask pairs into train, valid and test, each patient in one of them.
 
 MASTER, made by the generator or by another tool, holds images/ and masks/. DATASET gets test, train
-and valid, each with images/, masks/ and metadata.csv, a README.md, and pictures to look at. Nothing
-appears in DATASET until all is done.
+and valid, each with images/, masks/ and metadata.csv; README.md and dataset.json; and pictures to
+look at. Nothing appears in DATASET until all is done.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def replaces_archive(dataset: Path, args: argparse.Namespace) -> bool:
             inside = cast(Path, zipfile.Path(file))  # it has the methods that are needed here
             is_ours = output.read_description(inside).get("made_by") == SPLIT
             is_ours = is_ours and packed <= files_of(inside)
-    except (OSError, zipfile.BadZipFile, RefusalError):
+    except (OSError, zipfile.BadZipFile, RuntimeError, RefusalError):  # Runtime: encrypted
         is_ours = False
     if not is_ours and args.zip:
         raise RefusalError(f"{archive} was not made by {SPLIT}: move it away, or leave --zip out")

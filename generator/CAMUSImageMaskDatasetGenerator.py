@@ -195,7 +195,7 @@ def report_completeness(
 def structure_names(text: str) -> list[str]:
     """An argument type: structures by name or label, separated by commas. LV,2: [lv, myo]."""
     name_of = {key: name for name, label in STRUCTURES.items() for key in (name, str(label))}
-    words = text.casefold().strip(",").split(",")
+    words = [word for word in text.casefold().split(",") if word] or [text]
     for word in words:
         if word not in name_of:
             raise argparse.ArgumentTypeError(

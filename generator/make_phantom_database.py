@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import cli, output, phantom  # first: checks that the packages below are installed
 from camus.errors import RefusalError, uninterrupted
+from camus.names import VIEWS
 
 # isort: split
 import numpy as np
@@ -59,7 +60,7 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
     folder.mkdir()
     # The heart moves slowest at ED and ES
     phases = (1 - np.cos(np.linspace(0, np.pi, frames or 2))) / 2
-    for view in phantom.VIEWS:
+    for view in VIEWS:
         pairs = list(phantom.draw_frames(patient, view, phases))
         files = {"ED": pairs[0], "ES": pairs[-1]}
         ed, es = 1, frames or NOMINAL_FRAMES
@@ -77,7 +78,7 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
 
 
 def write_split(folder: Path, patients: int, seed: int) -> None:
-    """Write the subgroups, one patient per line, in the proportions of the release, 400/50/50."""
+    """Write the lists of the split, one patient per line; the release has 400, 50 and 50."""
     order = np.random.default_rng([seed, 0]).permutation(patients) + 1
     held_out = max(1, patients // 10) if patients >= 3 else 0
     groups = np.split(order, [held_out, 2 * held_out])

@@ -308,7 +308,7 @@ def test_a_second_run_names_both_ways_out(generate: Run) -> None:
     ("arguments", "reason"),
     [
         (("--structures", "lv,rv"), "'rv' is not a structure"),
-        (("--structures", ","), "'' is not a structure"),
+        (("--structures", ","), "',' is not a structure"),
         (("--quality", "0"), "'0' must be a whole number from 1 to 100"),
         (("--size", "big"), "'big' must be a whole number"),
         (("--jobs", "0"), "'0' must be a whole number"),

@@ -104,6 +104,16 @@ def test_what_others_made_is_never_touched(ours: bool, foreign: str) -> None:
     assert build.tree(Path()) == before and not litter(Path())
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read all")
+def test_a_folder_that_cannot_be_read_is_not_replaced() -> None:
+    make(Path(), "one")
+    Path("foreign").mkdir(mode=0)
+    with pytest.raises(PermissionError):
+        make(Path(), "two", overwrite=True)
+    Path("foreign").chmod(0o700)
+    assert Path("notes.txt").read_text() == "one"
+
+
 @pytest.mark.parametrize(
     ("description", "reason"),
     [

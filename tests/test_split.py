@@ -312,6 +312,19 @@ def test_a_zip_of_others_is_never_touched(split: Run, is_zip: bool) -> None:
     assert archive.read_bytes() == before
 
 
+def test_an_encrypted_zip_of_others_is_never_touched(split: Run) -> None:
+    make_master(MASTER, 3)
+    split(MASTER, DATASET, "--zip")
+    archive = Path(f"{DATASET}.zip")
+    data = archive.read_bytes()
+    for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # set the bit for encryption
+        parts = data.split(start)
+        data = start.join([parts[0], *(p[: flags - 4] + b"\1" + p[flags - 3 :] for p in parts[1:])])
+    archive.write_bytes(data)
+    assert f"{archive} was not made by" in refusal(split(MASTER, DATASET, "--zip", "--overwrite"))
+    assert archive.read_bytes() == data
+
+
 def test_overwrite_replaces_only_what_is_ours(split: Run) -> None:
     make_master(MASTER, 5)
     split(MASTER, DATASET)

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-# While the packages load, Ctrl-C ends the process at once and quietly. cli.run minds it later.
+# While the packages load, Ctrl-C ends the process quietly, by the signal: 130 in a shell
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -21,7 +21,8 @@ if sys.version_info < (3, 10):  # noqa: UP036
     problem = f"this is Python {sys.version.split()[0]}; Python 3.10 or newer is needed"
 else:
     try:
-        importlib.import_module("cv2")  # and numpy with it
+        for package in ("numpy", "cv2"):
+            importlib.import_module(package)
         for package in ("nibabel", "tqdm"):  # the split needs no nibabel; tqdm is loaded later
             if not importlib.util.find_spec(package):
                 raise ImportError(f"No module named {package!r}")

@@ -198,7 +198,7 @@ def _grid(header: Nifti1Header) -> Grid:
 
 
 def _axes(header: Nifti1Header) -> str | None:
-    """The directions of x and y; None for the defaults that libraries write."""
+    """The directions of x and y; None if not told, or a default. Makes pixdim positive."""
     if not (header["qform_code"] or header["sform_code"]):
         return None
     header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])  # nibabel refuses negative sizes here

@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from camus.errors import RefusalError, uninterrupted
 
@@ -77,7 +77,7 @@ def new_folder(
         with _sole_writer(target):
             _clean_up(target)
             _files_to_replace(target, made_by, overwrite, files_of)
-            concerns_archive = with_archive()
+            replaces_archive = with_archive()
             try:
                 (target / HIDDEN / "new").mkdir(parents=True)
                 yield target / HIDDEN / "new"
@@ -85,7 +85,7 @@ def new_folder(
                     # Once more, since other programs may have written meanwhile
                     earlier = _files_to_replace(target, made_by, overwrite, files_of)
                     with uninterrupted():
-                        _move_up(target, earlier, concerns_archive)
+                        _move_up(target, earlier, replaces_archive)
             finally:
                 with uninterrupted():
                     _clean_up(target)
@@ -133,20 +133,28 @@ def _files_to_replace(
 
 def _files(folder: Path) -> list[str]:
     """All files and links below a folder, as sorted paths within it, except litter."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    names = (path.relative_to(folder) for path in found)
-    return sorted(name.as_posix() for name in names if not any(map(is_litter, name.parts)))
+    found = []
+    for root, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        files = [name for name in names if not is_litter(name)]
+        found += [Path(root, name).relative_to(folder).as_posix() for name in links + files]
+    return sorted(found)
 
 
-def _move_up(target: Path, earlier: list[str], concerns_archive: bool) -> None:
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _move_up(target: Path, earlier: list[str], replaces_archive: bool) -> None:
     """Replace the files of an earlier run by the new ones, and make that durable."""
     hidden = target / HIDDEN
     earlier = sorted(earlier, key=lambda name: name != DATASET_JSON)  # False sorts first
     moves = [(target / name, hidden / "earlier" / name) for name in earlier]
-    if concerns_archive and archive_of(target).exists():
+    if replaces_archive and archive_of(target).exists():
         moves.append((archive_of(target), _earlier_archive(target)))
     moves += _moves_into(target, hidden / "new")
-    if concerns_archive and unfinished_archive(target).exists():
+    if replaces_archive and unfinished_archive(target).exists():
         moves.append((unfinished_archive(target), archive_of(target)))
     moves.sort(key=lambda move: move[1] == target / DATASET_JSON)  # True sorts last
     relative = [[os.path.relpath(path, target) for path in move] for move in moves]

@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from camus.names import VIEWS
+
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 Pair = tuple[Pixels, Pixels]  # image and mask
 
-VIEWS = ("2CH", "4CH")
 # Width and height of frames in the release, the smallest and the largest among them
 SIZES = [(382, 325), (512, 422), (551, 428), (591, 420), (600, 480), (748, 617), (787, 649)]
 CONTRAST = {"Good": 1.0, "Medium": 0.75, "Poor": 0.6}  # by ImageQuality: the share that is kept
