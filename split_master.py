@@ -271,7 +271,7 @@ def arguments() -> cli.Parser:
         help="hard links instead of copies where the disk allows: editing one changes the other")
     add("--zip", action="store_true", help="also write DATASET.zip")
     add("--overwrite", action="store_true",
-        help="replace an earlier dataset and its ZIP (without --zip, remove the ZIP)")
+        help="replace an earlier dataset; remove its ZIP (--zip makes a new one)")
     # fmt: on
     return parser
 
