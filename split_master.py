@@ -1,4 +1,4 @@
-"""Split a folder of image/mask pairs into train, valid and test, each patient in one of them.
+"""Split image/mask pairs into train, valid and test, which by default have no patient in common.
 
 MASTER, made by the generator or by another tool, holds images/ and masks/. DATASET gets test, train
 and valid, each with images/, masks/ and metadata.csv; README.md and dataset.json; and pictures to

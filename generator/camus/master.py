@@ -169,11 +169,14 @@ def read_master(master: Path) -> list[Pair]:
     if (master / HIDDEN).exists() and not ours:
         raise RefusalError(f"{master} is not finished: run the generator again")
     images, masks = (_list(master, folder) for folder in ("images", "masks"))
-    rows = read_table(master / METADATA) if metadata else _match(master, images, masks)
-    for files, column in ((images, "file_name"), (masks, "mask_file_name")):
-        listed = [row[column] for row in rows]
-        _check_files(master, files, listed, f"is not in {METADATA} under this path")
-        _check_files(master, listed, files, f"has two lines in {METADATA}, or no file")
+    if metadata:
+        rows = read_table(master / METADATA)
+        for files, column in ((images, "file_name"), (masks, "mask_file_name")):
+            listed = [row[column] for row in rows]
+            _check_files(master, files, listed, f"is not in {METADATA} under this path")
+            _check_files(master, listed, files, f"has two lines in {METADATA}, or no file")
+    else:
+        rows = _match(master, images, masks)
     if not rows:
         raise RefusalError(f"{master} has no pairs: run the generator first")
     pairs = [
@@ -268,27 +271,27 @@ def read_table(path: Path) -> list[dict[str, str]]:
         problems = ["is not in UTF-8"]
     if problems:
         raise RefusalError(f"{path} {problems[0]}: fix this and run the command again")
-    rows = []
-    for number, cells in enumerate(table[1:], 2):
-        if not any(cells):
-            continue
-        row = dict(zip(header, cells, strict=False))
-        if len(cells) != len(header):
-            raise RefusalError(
-                f"{path}: line {number} has {len(cells)} values, not {len(header)}: correct it"
-            )
-        for name in REQUIRED:
-            if not row[name]:
-                raise RefusalError(f"{path}: line {number} has no {name}: correct it")
-        for name in REQUIRED[:2]:
-            row[name] = posixpath.normpath(row[name].replace("\\", "/"))
-        rows.append(row)
+    numbered = enumerate(table[1:], 2)
+    rows = [_row(f"{path}: line {n}", header, cells) for n, cells in numbered if any(cells)]
     for name in set(header) - set(REQUIRED):
         if name in DECIMALS and separator != ",":
             for row in rows:
                 row[name] = row[name].replace(",", ".")
         _unify(path, rows, name)
     return rows
+
+
+def _row(line: str, header: list[str], cells: list[str]) -> dict[str, str]:
+    """The row that the cells of a line make. line: where it is, for RefusalError."""
+    if len(cells) != len(header):
+        raise RefusalError(f"{line} has {len(cells)} values, not {len(header)}: correct it")
+    row = dict(zip(header, cells, strict=True))
+    for name in REQUIRED:
+        if not row[name]:
+            raise RefusalError(f"{line} has no {name}: correct it")
+    for name in REQUIRED[:2]:
+        row[name] = posixpath.normpath(row[name].replace("\\", "/"))
+    return row
 
 
 def _unify(path: Path, rows: list[dict[str, str]], name: str) -> None:
