@@ -1,56 +1,49 @@
-"""Write phantom patients in the exact form of the CAMUS release, to try the scripts without it.
+"""Write phantom patients in the exact form of CAMUS_public, to try the scripts.
 
-DATABASE gets one folder per patient, with both views: ED and ES frames, masks and Info files, and
-half sequences with --frames. A folder database_split, for split_master.py --official, appears
-beside it.
+FOLDER gets database_nifti, with a folder per patient, and database_split, with
+the lists of patients of three subgroups.
 """
 
 import argparse
-import contextlib
-import functools
 import gzip
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import cli, output, phantom  # first: checks that the packages below are installed
-from camus.errors import RefusalError, uninterrupted
-from camus.names import VIEWS
+from camus import RefusalError, cli, metadata, output, phantom
+from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SUBGROUPS, VIEWS
+from camus.pixels import Picture
+from camus.splits import deal, shuffled, subset_sizes
 
 # isort: split
 import numpy as np
-import numpy.typing as npt
-from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti1 import Nifti1Image
 
 MADE_BY = "make_phantom_database"
 SPACING = 0.308  # mm, as in the release
-NOMINAL_FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
-SUBGROUPS = ("testing", "validation", "training")
+FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
+MADE_FILES = (
+    r"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/(patient\d{4})/"
+    r"(\1_(2CH|4CH)_(ED|ES|half_sequence)(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg)"
+)
+RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
 
 
-def nifti_gz(frames: npt.NDArray[np.uint8]) -> bytes:
-    """A .nii.gz as in the release, of frames (height, width) or (frames, height, width)."""
-    header = Nifti1Header()
-    header.set_data_dtype(np.float32)
-    header.set_data_shape(frames.shape[::-1])
-    header.set_zooms((SPACING, SPACING, 1.0)[: frames.ndim])
+def nifti_gz(frames: Sequence[Picture]) -> bytes:
+    """A .nii.gz as in the release; one frame has two axes, several have three."""
+    array = np.stack(frames).T.astype("<f4")
+    array = array[:, :, 0] if len(frames) == 1 else array
+    affine = np.diag([-SPACING, -SPACING, 1, 1])
+    header = Nifti1Image(array, affine).header
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
     header.set_xyzt_units("mm")
-    header.set_sform(np.diag([-SPACING, -SPACING, 1, 1]), code=1)
-    header.set_qform(np.diag([-SPACING, -SPACING, 1, 1]), code=1)
     header.set_slope_inter(np.nan, np.nan)
     header["vox_offset"] = header.single_vox_offset
-    data = header.binaryblock + bytes(4) + frames.astype("<f4").tobytes()
-    return gzip.compress(data, compresslevel=1, mtime=0)
-
-
-def info(patient: phantom.Patient, view: str, ed: int, es: int) -> bytes:
-    """An Info_2CH.cfg or Info_4CH.cfg; ED and ES are frames of the half sequence, from 1."""
-    return (
-        f"ED: {ed}\nES: {es}\nNbFrame: {max(ed, es)}\nSex: {patient.sex}\nAge: {patient.age}\n"
-        f"ImageQuality: {patient.qualities[view]}\nEF: {patient.ef}\n"
-        f"FrameRate: {patient.frame_rate}\n"
-    ).encode()
+    content = header.binaryblock + bytes(4) + array.tobytes(order="F")
+    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
@@ -62,79 +55,65 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
     phases = (1 - np.cos(np.linspace(0, np.pi, frames or 2))) / 2
     for view in VIEWS:
         pairs = list(phantom.draw_frames(patient, view, phases))
-        files = {"ED": pairs[0], "ES": pairs[-1]}
-        ed, es = 1, frames or NOMINAL_FRAMES
+        files = {"ED": pairs[:1], "ES": pairs[-1:]}
+        ed, es = 1, frames or FRAMES
         if number == 2 and view == "4CH":
             ed, es = es, ed
             pairs.reverse()
         if frames:
-            images, masks = zip(*pairs, strict=True)
-            files["half_sequence"] = (np.stack(images), np.stack(masks))
-        for instant, (image, mask) in files.items():
-            stem = f"{folder.name}_{view}_{instant}"
-            (folder / f"{stem}.nii.gz").write_bytes(nifti_gz(image))
-            (folder / f"{stem}_gt.nii.gz").write_bytes(nifti_gz(mask))
-        (folder / f"Info_{view}.cfg").write_bytes(info(patient, view, ed, es))
-
-
-def write_split(folder: Path, patients: int, seed: int) -> None:
-    """Write the lists of the split, one patient per line; the release has 400, 50 and 50."""
-    order = np.random.default_rng([seed, 0]).permutation(patients) + 1
-    held_out = max(1, patients // 10) if patients >= 3 else 0
-    groups = np.split(order, [held_out, 2 * held_out])
-    for name, numbers in zip(SUBGROUPS, groups, strict=True):
-        lines = "".join(f"patient{number:04}\n" for number in sorted(numbers))
-        (folder / f"subgroup_{name}.txt").write_bytes(lines.encode())
-
-
-def make_database(options: argparse.Namespace) -> int:
-    """Write DATABASE and the database_split beside it; the exit code."""
-    patients, frames, seed = options.patients, options.frames, options.seed
-    database = options.database.resolve()
-    split = database.parent / "database_split"
-    description = {
-        "made_by": MADE_BY,
-        "source": "phantom echocardiograms, not patients",
-        "phantom": True,
-        "patients": patients,
-        "frames": frames,
-        "seed": seed,
-    }
-    if database == split:
-        raise RefusalError(f"{database} is kept for the split lists: choose another folder")
-    if frames == 1:
-        raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
-    same_split = output.read_description(split) == description
-    split_files = {output.DATASET_JSON} | {f"subgroup_{name}.txt" for name in SUBGROUPS}
-    with contextlib.ExitStack() as folders:
-        new_database = folders.enter_context(output.new_folder(database, MADE_BY))
-        new_split = folders.enter_context(
-            output.new_folder(split, MADE_BY, same_split or None, lambda _: split_files)
+            files[HALF_SEQUENCE] = pairs
+        for instant, shown in files.items():
+            for kind, pictures in zip(("", "_gt"), zip(*shown, strict=True), strict=True):
+                name = f"{folder.name}_{view}_{instant}{kind}.nii.gz"
+                (folder / name).write_bytes(nifti_gz(pictures))
+        (folder / f"Info_{view}.cfg").write_bytes(
+            f"ED: {ed}\nES: {es}\nNbFrame: {max(ed, es)}\nSex: {patient.sex}\nAge: {patient.age}\n"
+            f"ImageQuality: {patient.qualities[view]}\nEF: {patient.ef}\n"
+            f"FrameRate: {patient.frame_rate}\n".encode()
         )
-        write = functools.partial(write_patient, new_database, frames, seed)
-        cli.side_by_side(write, range(1, patients + 1), cli.cores(), "patient")
-        write_split(new_split, patients, seed)
-        for folder in (new_database, new_split):
-            output.write_description(folder, description)
-        with uninterrupted():
-            folders.close()  # both appear, the database last
-    what = cli.counted(patients, "phantom patient")
-    cli.say(f"{options.database}: {what} written; {split.name} is beside it")
+
+
+def write_lists(folder: Path, patients: int, seed: int) -> None:
+    """Write the lists of the three subgroups, one patient per line."""
+    folder.mkdir()
+    names = shuffled((f"patient{number:04}" for number in range(1, patients + 1)), seed)
+    subset_of = deal(names, subset_sizes(patients, RATIOS))
+    for subset, name in SUBGROUPS.items():
+        lines = [f"{patient}\n" for patient in sorted(names) if subset_of[patient] == subset]
+        (folder / name).write_bytes("".join(lines).encode())
+
+
+def make_database(args: argparse.Namespace) -> int:
+    """Write phantom patients as the command line says; the exit code."""
+    if args.frames == 1:
+        raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
+    options = {name: getattr(args, name) for name in ("patients", "frames", "seed")}
+    description = {"made_by": MADE_BY, "source": PHANTOM_SOURCE, "phantom": True, **options}
+    with output.new_folder(args.folder, MADE_BY, args.overwrite, MADE_FILES) as part:
+        database = part / "database_nifti"
+        database.mkdir()
+        write = partial(write_patient, database, args.frames, args.seed)
+        cli.side_by_side(write, range(1, args.patients + 1), cli.CORES, "patient")
+        write_lists(part / "database_split", args.patients, args.seed)
+        metadata.write_description(part, description)
+    cli.say(f"{args.folder}: {cli.counted(args.patients, 'phantom patient')} written")
     return 0
 
 
 def arguments() -> cli.Parser:
     """The command line."""
-    parser = cli.Parser(__doc__, "demo/database_nifti --patients 12")
+    example = "generator/make_phantom_database.py CAMUS_public"
+    parser = cli.Parser(__doc__, "FOLDER", example)
     number, add = cli.whole_number, parser.add_argument
     # fmt: off
-    add("database", metavar="DATABASE", type=Path, help="the folder to write, new or empty")
+    add("folder", metavar="FOLDER", type=cli.path, help="folder to write")
     add("--patients", metavar="N", type=number(1, 9999), default=50,
         help="number of patients (default: %(default)s)")
     add("--frames", metavar="N", type=number(0, 99), default=0,
         help="frames per half sequence; 0 writes no half sequences (default: %(default)s)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
         help="random seed; the same seed gives the same files (default: %(default)s)")
+    add("--overwrite", action="store_true", help="replace earlier phantom patients")
     # fmt: on
     return parser
 

@@ -2,8 +2,10 @@
 
 import csv
 import gzip
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +37,23 @@ MASK[1:5, 2:6], MASK[1:5, 6:9], MASK[5:9, 2:9] = 1, 2, 3
 def nifti(
     pixels: npt.ArrayLike,
     dtype: str = "<f4",
-    spacing: tuple[float, ...] = (0.308, 0.308),
-    version: type[Any] = nib.Nifti1Image,
+    spacing: tuple[float, float] = (5, 5),
+    affine: npt.ArrayLike | None = None,
     **fields: Any,
 ) -> bytes:
     """An uncompressed NIfTI of (height, width) or (frames, height, width) pixels.
 
+    spacing: mm in x and y. affine: without one, that of the release for this spacing.
     fields: header fields to overwrite after writing, whatever nibabel thinks of them.
     """
     array = np.asarray(pixels).T.astype(dtype)
-    header = version.header_class(endianness=dtype[0] if dtype[0] in "<>" else "<")
-    image = version(array, np.diag([-0.308, -0.308, 1, 1]), header, dtype=dtype)
-    image.header.set_zooms((*spacing, *(1.0,) * (array.ndim - 2)))
-    image.header.set_xyzt_units("mm")
-    data = bytearray(image.to_bytes())
-    size = version.header_class.sizeof_hdr
-    block = version.header_class(bytes(data[:size]), check=False)
+    header = nib.Nifti1Header(endianness=dtype[0] if dtype[0] in "<>" else "<")
+    matrix = np.diag([-spacing[0], -spacing[1], 1, 1]) if affine is None else np.asarray(affine)
+    data = bytearray(nib.Nifti1Image(array, matrix, header, dtype=dtype).to_bytes())
+    block = nib.Nifti1Header(bytes(data[:348]), check=False)
     for name, value in fields.items():
         block[name] = value
-    data[:size] = block.binaryblock
+    data[:348] = block.binaryblock
     return bytes(data)
 
 
@@ -70,10 +70,11 @@ def write_pair(
     image: npt.ArrayLike = IMAGE,
     mask: npt.ArrayLike = MASK,
     suffix: str = ".nii.gz",
+    patient: str = "",
     **options: Any,
 ) -> Path:
     """Write X.nii.gz and X_gt.nii.gz in their patient's folder, which is returned."""
-    folder = database / name.split("_")[0]
+    folder = database / (patient or name.split("_")[0])
     write(folder / f"{name}{suffix}", nifti(image, **options))
     write(folder / f"{name}_gt{suffix}", nifti(mask, **options))
     return folder
@@ -84,6 +85,11 @@ def write_info(folder: Path, view: str = "2CH", /, **values: object) -> Path:
     path = folder / f"Info_{view}.cfg"
     path.write_text("".join(f"{key}: {value}\n" for key, value in values.items()))
     return path
+
+
+def encoded(pixels: npt.ArrayLike, suffix: str) -> bytes:
+    """The bytes of a picture file."""
+    return cv2.imencode(f".{suffix}", np.asarray(pixels, np.uint8))[1].tobytes()
 
 
 def picture(path: Path) -> npt.NDArray[np.uint8]:
@@ -108,6 +114,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, with its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def process(words: list[str]) -> "subprocess.Popen[str]":
+    """A process that hears Ctrl-C even where the tests run in the background."""
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen)
 
 
 def run(*words: object, line: str = "", **options: Any) -> tuple[int, str, str]:

@@ -1,4 +1,3 @@
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,22 +7,21 @@ import CAMUSImageMaskDatasetGenerator
 import make_phantom_database
 import split_master
 
-Run = Callable[..., tuple[int, str, str]]
+Done = tuple[int, str, str]  # exit code, stdout and stderr
+Run = Callable[..., Done]
 
 
 def runner(main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a script as from the command line: its exit code, stdout and stderr."""
+    """Run a script as from the command line."""
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        interrupt = signal.getsignal(signal.SIGINT)
+    def run(*arguments: object) -> Done:
         code = main([str(argument) for argument in arguments])
-        signal.signal(signal.SIGINT, interrupt)
         return (code, *capsys.readouterr())
 
     return run
 
 
-def refusal(done: tuple[int, str, str]) -> str:
+def refusal(done: Done) -> str:
     """The one line of a run that has refused to do anything."""
     code, out, err = done
     assert (code, out, err.count("\n")) == (2, "", 1), done

@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pandas
 import pytest
+import SimpleITK
 
 from camus import phantom
 
@@ -23,6 +24,7 @@ from .test_phantom import discs
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 SUBSETS = {"train": "train", "validation": "valid", "test": "test"}  # as Hugging Face calls them
+DATASET_HERE = Path("CAMUS_public-ImageMask-Dataset")
 SIZES = {"train": 7, "validation": 2, "test": 1}  # of ten patients with a pair each
 
 
@@ -67,17 +69,6 @@ def test_hugging_face_and_pandas_see_one_type_in_every_column(
                     assert np.array_equal(np.array(found[kind]), expected)
 
 
-def test_hugging_face_reads_the_zip(generate: Run, split: Run) -> None:
-    import datasets
-
-    make_master(generate, set())
-    assert split(MASTER, "X", "--zip")[0] == 0
-    (form,) = re.findall(r'"(zip://train/\*\*::X.zip)"', README)
-    files = {name: form.replace("train", subset, 1) for name, subset in SUBSETS.items()}
-    loaded = datasets.load_dataset("imagefolder", data_files=files, cache_dir="cache")
-    assert {name: len(loaded[name]) for name in SUBSETS} == SIZES
-
-
 def make_dataset(generate: Run, split: Run, *options: object) -> None:
     """A dataset of four patients under its default name."""
     for number in (1, 2, 3, 4):
@@ -97,27 +88,38 @@ def make_dataset(generate: Run, split: Run, *options: object) -> None:
         (("--masks", "binary", "--structures", "myo"), [0, 0, 1, 0]),
     ],
 )
-def test_the_lines_for_numpy_and_pytorch_give_every_label_back(
+def test_the_lines_for_hugging_face_and_pytorch_give_every_label_back(
     generate: Run, split: Run, monkeypatch: Any, file_format: str, options: Any, expected: list[int]
 ) -> None:
-    """Where PyTorch is not installed, NumPy stands in for the two names that the lines use."""
+    """Where PyTorch is not installed, NumPy stands in for the names that the lines use."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(Path("cache").absolute()))
     make_dataset(generate, split, "--format", file_format, *options)
-    if "torch" not in sys.modules:
-        data = SimpleNamespace(Dataset=object)
-        torch = SimpleNamespace(utils=SimpleNamespace(data=data), from_numpy=np.asarray)
-        monkeypatch.setitem(sys.modules, "torch", torch)
     names: dict[str, Any] = {}
-    exec(block('gray_level"] for') + block("class Camus"), names)
-    assert len(names["train"]) == 2
-    image, labels = (np.asarray(part) for part in names["train"][0])
-    assert image.shape == (1, 160, 160) and 0.6 < image.max() < 0.7  # the brightest has 159 of 255
+    exec(block("load_dataset("), names)
+    if "torch" not in sys.modules:
+        data = SimpleNamespace(DataLoader=lambda rows, **options: [options["collate_fn"](rows)])
+        utils = SimpleNamespace(data=data)
+        torch = SimpleNamespace(utils=utils, from_numpy=np.asarray, stack=np.stack)
+        monkeypatch.setitem(sys.modules, "torch", torch)
+    exec(block("DataLoader("), names)
     small = np.array(expected)[MASK].repeat(10, 0).repeat(10, 1)
-    assert np.array_equal(labels[30:130], small) and not labels[:30].any()
+    ((images, label_maps),) = names["loader"]
+    assert np.shape(images) == (2, 1, 160, 160) and 0.6 < np.max(images) < 0.7  # 159 of 255
+    for label_map in (*label_maps, names["label_map"]):
+        assert np.array_equal(label_map[30:130], small) and not np.any(label_map[:30])
+    (card,) = re.findall(
+        r"```python\n(.*?)```", (DATASET_HERE / "README.md").read_text(), re.DOTALL
+    )
+    monkeypatch.chdir(DATASET_HERE)
+    exec(card, names)
+    assert np.array_equal(names["label_map"][30:130], small)
 
 
 def test_the_lines_for_nnunet_make_its_raw_folder(generate: Run, split: Run) -> None:
     make_dataset(generate, split, "--masks", "index", "--format", "png")
     exec(block("Dataset501_CAMUS"), {})
+    assert split("--ratios", 0.5, 0.25, 0.25, "--seed", 1, "--overwrite")[0] == 0
+    exec(block("Dataset501_CAMUS"), {})  # again, after another split
     raw = Path("nnUNet_raw/Dataset501_CAMUS")
     described = json.loads((raw / "dataset.json").read_text())
     assert described["numTraining"] == 3 and described["labels"]["background"] == 0
@@ -133,39 +135,49 @@ def test_the_lines_for_nnunet_make_its_raw_folder(generate: Run, split: Run) -> 
     assert len(list((raw / "imagesTs").iterdir())) == 1
 
 
+def test_the_lines_for_nnunet_refuse_other_masks(generate: Run, split: Run) -> None:
+    make_dataset(generate, split, "--masks", "index")
+    with pytest.raises(AssertionError, match="make index PNG masks first"):
+        exec(block("Dataset501_CAMUS"), {})
+
+
 @pytest.mark.parametrize("options", [(), ("--fit", "stretch"), ("--size", 1024)])
 def test_areas_and_the_way_back_to_nifti(make_phantoms: Run, generate: Run, options: Any) -> None:
     """The area of each structure within 0.5 %, and its Dice with the mask of the NIfTI."""
-    make_phantoms(DATABASE, "--patients", 3)
-    assert generate(DATABASE, MASTER, *options)[0] == 0
+    make_phantoms("phantoms", "--patients", 3)
+    assert generate("phantoms", MASTER, *options)[0] == 0
+    size = str(options[1] if "--size" in options else 512)
     for row in rows(MASTER):
-        name = (DATABASE / row["patient"] / row["file_name"][7:]).with_suffix("")
+        name = f"phantoms/database_nifti/{row['patient']}/{Path(row['file_name']).stem}"
         truth = array(Path(f"{name}_gt.nii.gz"))
-        labels = np.rint(picture(MASTER / row["mask_file_name"]) / 85)
-        names: dict[str, Any] = {"labels": labels, "row": row}
-        for label in (1, 2, 3):
-            lines = block("area =").replace("labels == 1", f"labels == {label}")
-            exec(lines.replace("patient0001_2CH_ED", str(name)), names)
-            area = (truth == label).sum() * 0.308**2
-            assert names["area"] == pytest.approx(area, rel=0.005)
-        back = array(Path("prediction.nii.gz"))
-        affines = [nib.nifti1.load(f"{stem}.nii.gz").affine for stem in ("prediction", name)]
-        assert back.shape == truth.shape and np.allclose(*affines)
-        for label in (1, 2, 3):
-            ours, theirs = back == label, truth == label
-            assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) >= 0.98
+        label_map = np.rint(picture(MASTER / row["mask_file_name"]) / 85)
+        smaller = label_map[::2, ::2]  # a prediction of another size
+        for found, tolerance, dice in ((label_map, 0.005, 0.98), (smaller, 0.03, 0.95)):
+            names: dict[str, Any] = {"label_map": found, "row": row}
+            for label in (1, 2, 3):
+                lines = block("area =").replace("label_map == 1", f"label_map == {label}")
+                exec(lines.replace("patient0001_2CH_ED", name).replace("512", size), names)
+                area = (truth == label).sum() * 0.308**2
+                assert names["area"] == pytest.approx(area, rel=tolerance)
+            back = array(Path("prediction.nii.gz"))
+            affines = [nib.nifti1.load(f"{stem}.nii.gz").affine for stem in ("prediction", name)]
+            assert back.shape == truth.shape and np.allclose(*affines)
+            for label in (1, 2, 3):
+                ours, theirs = back == label, truth == label
+                assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) >= dice
 
 
 def test_ejection_fraction_from_the_jpg_masks(make_phantoms: Run, generate: Run) -> None:
     """As the authors compute it, from JPG masks and from NIfTI masks: within one point."""
-    make_phantoms(DATABASE, "--patients", 20)
-    assert generate(DATABASE, MASTER)[0] == 0
+    make_phantoms("phantoms", "--patients", 20)
+    assert generate("phantoms", MASTER)[0] == 0
     products: dict[Any, Any] = defaultdict(lambda: np.ones(20))  # of the diameters in both views
     for row in rows(MASTER):
         patient, instant = row["patient"], row["instant"]
-        nifti = DATABASE / patient / f"{Path(row['file_name']).stem}_gt.nii.gz"
+        name = f"{patient}/{Path(row['file_name']).stem}_gt.nii.gz"
+        mask = array(Path("phantoms/database_nifti") / name)
         jpg = np.rint(picture(MASTER / row["mask_file_name"]) / 85)
-        products["nifti", patient, instant] *= discs(array(nifti))[0] * 0.308
+        products["nifti", patient, instant] *= discs(mask)[0] * 0.308
         products["jpg", patient, instant] *= discs(jpg)[0] * float(row["spacing_x"])
     volumes = {key: product.sum() for key, product in products.items()}
     for number in range(1, 21):
@@ -176,3 +188,30 @@ def test_ejection_fraction_from_the_jpg_masks(make_phantoms: Run, generate: Run)
         )
         assert abs(ours - theirs) <= 1
         assert theirs == pytest.approx(phantom.draw_patient(0, number).ef, abs=1.5)
+
+
+def test_the_lines_for_the_older_release_keep_pixels_and_their_size(generate: Run) -> None:
+    folder = Path("training/patient0001")
+    folder.mkdir(parents=True)
+    for kind, pixels in (("", IMAGE), ("_gt", MASK)):
+        image = SimpleITK.GetImageFromArray(pixels[None])
+        image.SetSpacing((4, 5, 1))  # type: ignore[no-untyped-call]
+        SimpleITK.WriteImage(image, str(folder / f"patient0001_2CH_ED{kind}.mhd"))
+    first, second = re.findall(r"`(for p in Path.*?:)`\n  ` (.*?)`\n", README)[0]
+    exec(f"{first}\n {second}", {"Path": Path, "SimpleITK": SimpleITK})
+    assert generate("training", MASTER, "--size", 64, "--format", "png")[0] == 0
+    (row,) = rows(MASTER)
+    assert (row["source_spacing_x"], row["source_spacing_y"]) == ("4.0", "5.0")
+    assert (row["width"], row["height"]) == ("64", "50")
+    assert picture(MASTER / row["mask_file_name"])[16:20, 10:20].tolist() == [[85] * 10] * 4
+
+
+def test_the_lines_for_a_mask_with_a_wrong_header_make_it_lie_on_its_image(generate: Run) -> None:
+    image_path = build.write_pair(DATABASE) / "patient0001_2CH_ED.nii.gz"
+    mask_path = image_path.with_name("patient0001_2CH_ED_gt.nii.gz")
+    build.write(mask_path, build.nifti(MASK, affine=np.diag([5, 5, 1, 1])))
+    assert "the mask has the orientation RA" in generate(DATABASE, MASTER)[2]
+    lines = re.findall(r"`(i, m = .*?)`\n  `(.*?)`\n", README)[0]
+    paths = {"image_path": image_path, "mask_path": mask_path}
+    exec("\n".join(lines), {"nibabel": nib, "numpy": np, **paths})
+    assert generate(DATABASE, MASTER)[0] == 0 and np.array_equal(array(mask_path), MASK)

@@ -6,241 +6,207 @@ from pathlib import Path
 
 import pytest
 
-from camus import output
-from camus.errors import RefusalError
-from camus.output import HIDDEN, MOVES, new_folder
+from camus import RefusalError, output
+from camus.metadata import write_description
 
 from . import build
 
-NAMES = ("images/a.jpg", "images/b.jpg", "empty", "notes.txt", "dataset.json")
+MADE = r"dataset\.json|notes\.txt|images/\w\.jpg"
+TARGET = Path("new/Ordner ä")
+HIDDEN = {kind: Path(f"new/.Ordner ä.camus-{kind}") for kind in ("part", "old")}
 
 
-def write(folder: Path, content: str) -> None:
-    """What a script builds: files, an empty folder, and dataset.json."""
-    for name in ("images", "empty"):
-        (folder / name).mkdir(parents=True)
-    for name in NAMES[:2] + NAMES[3:4]:
+def fill(folder: Path, content: str) -> None:
+    """Write what a script builds: files, and dataset.json."""
+    (folder / "images").mkdir(parents=True)
+    for name in ("images/a.jpg", "notes.txt"):
         (folder / name).write_text(content)
-    output.write_description(folder, {"made_by": "me", "content": content})
+    write_description(folder, {"made_by": "me", "content": content})
 
 
-def make(target: Path, content: str, overwrite: bool = False, archive: bool = False) -> None:
-    files_of, with_archive = (lambda _: set(NAMES)), (lambda: archive)
-    with new_folder(target, "me", overwrite, files_of, with_archive) as new:
-        write(new, content)
-        if archive:
-            output.unfinished_archive(target).write_text(content)
+def make(content: str, overwrite: bool = False, target: Path = TARGET) -> None:
+    with output.new_folder(target, "me", overwrite, MADE) as part:
+        fill(part, content)
 
 
-def expected(folder: Path, content: str) -> dict[str, bytes]:
-    write(folder, content)
-    return build.tree(folder)
+def made(content: str) -> dict[str, bytes]:
+    """What the current folder holds after a run with this content."""
+    folder = Path(f"expected-{content}")
+    if not folder.exists():
+        fill(folder, content)
+    return {f"{TARGET.as_posix()}/{name}": data for name, data in build.tree(folder).items()}
 
 
-def litter(parent: Path) -> list[str]:
-    return [path.name for path in parent.rglob("*") if HIDDEN in path.name]
+def tree() -> dict[str, bytes]:
+    return {k: v for k, v in build.tree(Path()).items() if not k.startswith("expected-")}
 
 
 def test_a_new_folder_and_its_replacement() -> None:
-    target = Path("new/Ordner ä")
-    for content in ("one", "two"):
-        make(target, content, overwrite=content == "two")
-        assert build.tree(target) == expected(Path(content), content)
-        assert (target / "empty").is_dir()
-    with pytest.raises(RefusalError, match="is there already: replace it with --overwrite"):
-        make(target, "three")
-    assert build.tree(target) == build.tree(Path("two"))
-    assert not litter(Path())
-
-
-def test_the_current_folder_is_a_target() -> None:
-    make(Path(), "one")
-    make(Path(), "two", overwrite=True)
-    assert Path("notes.txt").read_text() == "two"
+    make("one")
+    assert tree() == made("one")
+    with pytest.raises(RefusalError, match="is there already: replace it with --overwrite, or"):
+        make("two")
+    assert tree() == made("one")
+    make("two", overwrite=True)
+    assert tree() == made("two")
+    assert [path.name for path in TARGET.parent.iterdir()] == [TARGET.name]
 
 
 def test_a_link_to_a_folder_is_a_target() -> None:
     Path("link").symlink_to(Path("disk/folder"))
-    make(Path("link"), "one")
-    make(Path("link"), "two", overwrite=True)
-    assert Path("disk/folder/notes.txt").read_text() == "two"
-    assert Path("link").is_symlink()
+    make("one", target=Path("link"))
+    make("two", overwrite=True, target=Path("link"))
+    assert Path("disk/folder/notes.txt").read_text() == "two" and Path("link").is_symlink()
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "._x", "Thumbs.db", "desktop.ini", ".git/config", "lost+found/x"]
+    "name", [".DS_Store", "Icon\r", "Thumbs.db", ".git/config", "lost+found/x"]
 )
-def test_litter_is_passed_over_and_stays(name: str) -> None:
-    for inside in ("", "images"):
-        (Path(inside) / name).parent.mkdir(parents=True, exist_ok=True)
-        (Path(inside) / name).write_text("litter")
-        make(Path(), "one", overwrite=True)
-    make(Path(), "two", overwrite=True)
-    assert Path("images/a.jpg").read_text() == "two"
-    assert (Path("images") / name).read_text() == "litter"
-    assert Path(name).read_text() == "litter"
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_litter_is_passed_over_and_stays(name: str, overwrite: bool) -> None:
+    if overwrite:
+        make("one")
+    (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
+    (TARGET / name).write_text("litter")
+    make("two", overwrite)
+    assert tree() == {**made("two"), f"{TARGET.as_posix()}/{name}": b"litter"}
 
 
-@pytest.mark.parametrize("ours", [False, True])
 @pytest.mark.parametrize("foreign", ["thesis.docx", "images/holiday.jpg", "images/sub/x", "link"])
-def test_what_others_made_is_never_touched(ours: bool, foreign: str) -> None:
-    target, precious = Path("target"), Path("precious.jpg")
-    precious.write_text("precious")
-    if ours:
-        make(target, "one")
+@pytest.mark.parametrize("is_own", [False, True])
+def test_what_others_made_is_never_touched(is_own: bool, foreign: str) -> None:
+    Path("precious.jpg").write_text("precious")
+    if is_own:
+        make("one")
     if foreign == "link":
         foreign = "images/b.jpg"
-        (target / "images").mkdir(parents=True, exist_ok=True)
-        (target / foreign).unlink(missing_ok=True)
-        (target / foreign).symlink_to(precious.resolve())
+        (TARGET / "images").mkdir(parents=True, exist_ok=True)
+        (TARGET / foreign).symlink_to(Path("precious.jpg").absolute())
     else:
-        (target / foreign).parent.mkdir(parents=True, exist_ok=True)
-        (target / foreign).write_text("mine")
-    before = build.tree(Path())
-    with pytest.raises(RefusalError) as refusal:
-        make(target, "two", overwrite=True)
-    first = foreign if ours else foreign.split("/")[0]
-    assert f"{target} holds {first}, not made by me" in str(refusal.value)
-    assert build.tree(Path()) == before and not litter(Path())
+        build.write(TARGET / foreign, b"mine")
+    before = tree()
+    first = foreign if is_own else foreign.split("/")[0]
+    for overwrite in (True, False) if not is_own else (True,):
+        with pytest.raises(RefusalError, match=f"holds {first}, not made by me: move it away"):
+            make("two", overwrite)
+        assert tree() == before
+    assert not HIDDEN["part"].exists()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read all")
-def test_a_folder_that_cannot_be_read_is_not_replaced() -> None:
-    make(Path(), "one")
-    Path("foreign").mkdir(mode=0)
-    with pytest.raises(PermissionError):
-        make(Path(), "two", overwrite=True)
-    Path("foreign").chmod(0o700)
-    assert Path("notes.txt").read_text() == "one"
+@pytest.mark.parametrize("description", ["null", '{"made_by": "you"}', "", "[" * 100_000])
+def test_a_folder_with_another_dataset_json_is_refused(description: str) -> None:
+    build.write(TARGET / "dataset.json", description.encode())
+    with pytest.raises(RefusalError, match="holds dataset.json, not made by me"):
+        make("one", overwrite=True)
+    assert tree() == {f"{TARGET.as_posix()}/dataset.json": description.encode()}
 
 
-@pytest.mark.parametrize(
-    ("description", "reason"),
-    [
-        ("null", "holds dataset.json, not made by me"),
-        ('{"made_by": "you"}', "holds dataset.json, not made by me"),
-        ("", "dataset.json is not JSON"),
-        ("[" * 100_000, "dataset.json is not JSON"),
-    ],
-)
-def test_a_folder_with_another_dataset_json_is_refused(description: str, reason: str) -> None:
-    Path("dataset.json").write_text(description)
-    with pytest.raises(RefusalError, match=reason):
-        make(Path(), "one", overwrite=True)
-    assert Path("dataset.json").read_text() == description
-
-
-def test_files_are_not_targets() -> None:
+def test_targets_that_cannot_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = Path("a/b").absolute()
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    for target in (Path(), Path(".."), Path("/")):
+        with pytest.raises(RefusalError, match="choose a folder inside it"):
+            make("one", target=target)
     Path("file").write_text("mine")
-    for target in (Path("file"), Path("file/below")):
-        with pytest.raises(RefusalError, match="is not a folder"):
-            make(target, "one")
+    with pytest.raises(RefusalError, match="is not a folder"):
+        make("one", target=Path("file"))
+    with pytest.raises(OSError, match="file"):
+        make("one", target=Path("file/below"))
     assert build.tree(Path()) == {"file": b"mine"}
 
 
-def test_a_failure_leaves_everything_as_it_was() -> None:
-    make(Path("old"), "one")
-    before = build.tree(Path())
-    for target in (Path("old"), Path("new/er")):
-        with (
-            pytest.raises(KeyboardInterrupt),
-            new_folder(target, "me", True, lambda _: set(NAMES)) as new,
-        ):
-            write(new, "two")
-            raise KeyboardInterrupt
-    assert build.tree(Path()) == before
-    assert [path.name for path in Path().iterdir()] == ["old"]
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError])
+def test_a_failure_leaves_everything_as_it_was(failure: type[BaseException]) -> None:
+    make("one")
+    for target in (TARGET, Path("new/other")):
+        with pytest.raises(failure), output.new_folder(target, "me", True, MADE) as part:
+            fill(part, "two")
+            raise failure
+    assert tree() == made("one")
+    assert [path.name for path in TARGET.parent.iterdir()] == [TARGET.name]
 
 
 def test_without_a_dataset_json_nothing_is_replaced() -> None:
-    make(Path("old"), "one")
-    before = build.tree(Path())
-    for name in ("old", "new"):
-        with new_folder(Path(name), "me", True, lambda _: set(NAMES)) as new:
-            (new / "notes.txt").write_text("two")
-    assert build.tree(Path()) == before
-    assert [path.name for path in Path().iterdir()] == ["old"]
+    make("one")
+    for target in (TARGET, Path("new/other")):
+        with output.new_folder(target, "me", True, MADE) as part:
+            (part / "notes.txt").write_text("two")
+    assert tree() == made("one")
 
 
-@pytest.mark.parametrize("name", ["mine.txt", "images/a.jpg"])
-def test_what_appears_meanwhile_is_not_replaced(name: str) -> None:
+def test_what_appears_meanwhile_is_not_replaced() -> None:
     with (
-        pytest.raises(RefusalError, match="not made by me"),
-        new_folder(Path(), "me", True, lambda _: set(NAMES)) as new,
+        pytest.raises(RefusalError, match="holds mine.txt, not made by me"),
+        output.new_folder(TARGET, "me", True, MADE) as part,
     ):
-        write(new, "one")
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text("mine")
-    assert build.tree(Path()) == {name: b"mine"}
+        fill(part, "one")
+        build.write(TARGET / "mine.txt", b"mine")
+    assert tree() == {f"{TARGET.as_posix()}/mine.txt": b"mine"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_two_runs_into_one_folder() -> None:
-    with new_folder(Path("target"), "me") as new:
+    with output.new_folder(TARGET, "me", False, MADE) as part:
         with pytest.raises(RefusalError, match="another run is writing to"):
-            make(Path("target"), "two")
-        write(new, "one")
-    assert Path("target/notes.txt").read_text() == "one"
+            make("two")
+        fill(part, "one")
+    assert tree() == made("one")
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "metadata.csv", "images/a.jpg"])
+def test_what_a_killed_run_left_half_written_does_not_stop_the_next(name: str) -> None:
+    build.write(HIDDEN["part"] / name, b'{"made_by": "m')
+    make("one")
+    assert tree() == made("one")
+
+
+def test_a_run_killed_between_its_renames_is_put_right_by_the_next() -> None:
+    make("one")
+    TARGET.rename(HIDDEN["old"])
+    fill(HIDDEN["part"], "two")
+    with pytest.raises(RefusalError, match="is there already"):
+        make("three")
+    assert tree() == made("one")
+    fill(HIDDEN["old"], "older")  # killed before it was removed
+    (HIDDEN["old"] / ".git").mkdir()
+    make("two", overwrite=True)
+    assert tree() == made("two") and (TARGET / ".git").is_dir()
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests import test_output
-target, moves = Path(sys.argv[1]), int(sys.argv[2])
-rename = Path.rename
+renames, rename = int(sys.argv[1]), Path.rename
 def kill(path, destination):
-    global moves
-    moves -= 1
-    if moves < 0:
+    global renames
+    renames -= 1
+    if renames < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(path, destination)
 Path.rename = kill
-test_output.make(target, "two", True, True)
+test_output.make("two", True, Path(sys.argv[2]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_run_killed_between_its_moves_is_undone_by_the_next() -> None:
-    """Wherever it is killed, a folder with a dataset.json is whole, and the next run undoes it."""
-    target, archive = Path("target"), Path("target.zip")
-    one, two = expected(Path("one"), "one"), expected(Path("two"), "two")
-    outcomes = []
-    for moves in range(13):
-        make(target, "one", True, True)
-        killed = build.run("-c", KILLED, target.resolve(), moves, cwd=build.ROOT)[0] != 0
-        left = {name: data for name, data in build.tree(target).items() if HIDDEN not in name}
-        is_whole = "dataset.json" in left
-        if is_whole:
-            assert left in (one, two)
-            assert not archive.exists() or archive.read_bytes() == left["notes.txt"]
-        outcomes.append((killed, is_whole))
-        with pytest.raises(RefusalError, match="is there already"):
-            make(target, "three")  # after it has undone what the killed run left
-        is_done = not killed or left == two
-        assert build.tree(target) == (two if is_done else one)
-        assert archive.read_text() == ("two" if is_done else "one")
-        assert not litter(Path())
-    assert (True, False) in outcomes and (False, True) in outcomes
-
-
-def test_a_folder_moved_after_a_kill_is_undone_too() -> None:
-    """The moves are written down relative to the folder."""
-    make(Path("here"), "one")
-    hidden = Path("here") / HIDDEN
-    (hidden / "earlier").mkdir(parents=True)
-    (hidden / MOVES).write_text(f'[["dataset.json", "{HIDDEN}/earlier/dataset.json"]]')
-    Path("here/dataset.json").rename(hidden / "earlier" / "dataset.json")
-    Path("here").rename(Path("there"))
+@pytest.mark.parametrize(("renames", "left"), [(0, "one"), (1, ""), (2, "two")])
+def test_a_killed_run_leaves_a_whole_folder_or_none(renames: int, left: str) -> None:
+    make("one")
+    code = build.run("-c", KILLED, renames, TARGET.absolute(), cwd=build.ROOT)[0]
+    assert (code != 0) == (renames < 2)
+    found = {name: data for name, data in tree().items() if "camus-" not in name}
+    assert found == (made(left) if left else {})
     with pytest.raises(RefusalError, match="is there already"):
-        make(Path("there"), "two")
-    assert build.tree(Path("there")) == expected(Path("one"), "one")
+        make("three")
+    assert tree() == made(left or "one")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_parent_that_cannot_be_written_to() -> None:
-    Path("target").mkdir()
-    Path().chmod(0o500)
-    try:
-        make(Path("target"), "one")
-    finally:
-        Path().chmod(0o700)
+@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+def test_the_error_of_a_closed_parent_names_it() -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    Path("closed").mkdir(mode=0o500)
+    with pytest.raises(PermissionError, match="closed"):
+        make("one", target=Path("closed/target"))

@@ -13,7 +13,7 @@ import make_phantom_database as script
 from camus import phantom
 
 from . import build
-from .build import PHANTOM, array
+from .build import array
 from .conftest import Run, refusal
 
 Array = npt.NDArray[Any]
@@ -23,9 +23,9 @@ PATIENTS = [f"patient000{number}" for number in range(1, 5)]
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("phantom") / "database_nifti"
+    path = tmp_path_factory.mktemp("phantom") / "CAMUS_public"
     assert script.main([str(path), "--patients", "4", "--frames", "4", "--seed", "3"]) == 0
-    return path
+    return path / "database_nifti"
 
 
 def info(database: Path, patient: str, view: str) -> dict[str, str]:
@@ -36,7 +36,7 @@ def info(database: Path, patient: str, view: str) -> dict[str, str]:
 def test_the_files_are_those_of_the_release(database: Path) -> None:
     kinds = [f"_{view}_{instant}{gt}.nii.gz" for view in VIEWS
              for instant in ("ED", "ES", "half_sequence") for gt in ("", "_gt")]  # fmt: skip
-    assert {path.name for path in database.iterdir()} == {*PATIENTS, "dataset.json"}
+    assert {path.name for path in database.iterdir()} == {*PATIENTS}
     for name in PATIENTS:
         expected = {name + kind for kind in kinds} | {"Info_2CH.cfg", "Info_4CH.cfg"}
         assert {path.name for path in (database / name).iterdir()} == expected
@@ -45,14 +45,14 @@ def test_the_files_are_those_of_the_release(database: Path) -> None:
         assert all(two[key] == four[key] for key in ("Sex", "Age", "EF", "FrameRate"))
 
 
-def test_the_split_stands_beside_it(database: Path) -> None:
+def test_the_lists_stand_beside_it(database: Path) -> None:
     files = build.tree(database.parent / "database_split")
     names = [f"subgroup_{group}.txt" for group in ("training", "validation", "testing")]
+    assert {*files} == {*names}
     groups = [files[name].decode().split() for name in names]
-    assert [len(group) for group in groups] == [2, 1, 1]
-    assert sorted(sum(groups, [])) == PATIENTS
-    assert files["dataset.json"] == (database / "dataset.json").read_bytes()
-    assert b'"phantom": true' in files["dataset.json"] and b'"seed": 3' in files["dataset.json"]
+    assert [len(group) for group in groups] == [2, 1, 1] and sorted(sum(groups, [])) == PATIENTS
+    described = (database.parent / "dataset.json").read_text()
+    assert '"phantom": true' in described and '"seed": 3' in described
 
 
 def test_headers_and_values_are_those_of_the_release(database: Path) -> None:
@@ -175,10 +175,10 @@ def test_speckle_widens_with_depth_and_is_new_in_every_frame() -> None:
     assert 0.1 < noise[first > 0].std() / first[first > 0].mean() < 0.4
 
 
-def test_same_seed_same_bytes() -> None:
+def test_same_seed_same_bytes(make_phantoms: Run) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        code, out, _ = build.run("-I", PHANTOM, f"{name}/db", "--patients", 2, "--seed", seed)
-        assert code == 0 and "2 phantom patients" in out
+        code, out, _ = make_phantoms(name, "--patients", 2, "--seed", seed)
+        assert code == 0 and f"{name}: 2 phantom patients written" in out
     trees = [build.tree(Path(name)) for name in "abc"]
     assert trees[0] == trees[1]
     for name, data in trees[2].items():  # another seed draws other hearts
@@ -186,21 +186,14 @@ def test_same_seed_same_bytes() -> None:
     assert not any("half_sequence" in name for name in trees[0])
 
 
-def test_one_split_serves_databases_of_the_same_options(make_phantoms: Run) -> None:
-    for name in "ab":
-        assert make_phantoms(name, "--patients", 1)[0] == 0
-    before = build.tree(Path())
-    for name, *options in (["a", "--patients=1"], ["c"], ["d/database_split"], ["d", "--frames=1"]):
-        line = refusal(make_phantoms(name, *options))
-        assert "--overwrite" not in line  # it has no such option
-        assert "another run" not in line  # there is none
-    assert build.tree(Path()) == before
-    assert {path.name for path in Path().iterdir()} == {"a", "b", "database_split"}
-
-
-@pytest.mark.parametrize("taken", ["db/mine.txt", "database_split/mine.txt", "db"])
-def test_a_place_with_something_in_it_is_refused(make_phantoms: Run, taken: str) -> None:
-    Path(taken).parent.mkdir(exist_ok=True)
-    Path(taken).write_text("mine")
-    refusal(make_phantoms("db", "--patients", 1))
-    assert build.tree(Path()) == {taken: b"mine"}
+def test_overwrite_replaces_phantoms_alone(make_phantoms: Run) -> None:
+    make_phantoms("a", "--patients", 2, "--frames", 2)
+    before = build.tree(Path("a"))
+    assert "replace it with --overwrite" in refusal(make_phantoms("a", "--patients", 1))
+    mine = build.write(Path("a/database_nifti/patient0001/mine.nii.gz"), b"")
+    assert "patient0001/mine.nii.gz, not made" in refusal(make_phantoms("a", "--overwrite"))
+    mine.unlink()
+    assert build.tree(Path("a")) == before
+    assert make_phantoms("a", "--patients", 1, "--overwrite")[0] == 0
+    assert {path.name for path in Path("a/database_nifti").iterdir()} == {"patient0001"}
+    assert "two frames at least" in refusal(make_phantoms("b", "--frames", 1))

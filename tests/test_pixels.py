@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camus import pixels
-from camus.errors import PairError
+from camus import PairError, RefusalError, facts, pixels
 from camus.pixels import Box
 
 
@@ -29,18 +28,18 @@ def test_labels_of_any_type_come_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("convert", "values", "reason"),
     [
-        (pixels.to_gray, [1, -0.1], "intensities run from -0.1 to 1,"),
+        (pixels.to_gray, [1, -0.1], "intensities from -0.1 to 1,"),
         (pixels.to_gray, [1, 255.1], "to 255.1, not within 0..255"),
         (pixels.to_gray, [0, 0.5, 1], "from 0 to 1 only"),  # scaled to 0..1
         (pixels.to_gray, [90, 90, 90], "from 90 to 90 only"),
         (pixels.to_gray, [0, 1, 2, 3], "from 0 to 3 only"),  # a mask in the place of its image
-        (pixels.to_gray, [1, np.nan], "not all finite"),
-        (pixels.to_gray, [1, -np.inf], "not all finite"),
-        (pixels.to_labels, [1, 4], "labels run from 1 to 4, not within 0..3"),
-        (pixels.to_labels, [1, -1], "labels run from -1 to 1"),
+        (pixels.to_gray, [1, np.nan], "from nan to nan, not within"),
+        (pixels.to_gray, [1, -np.inf], "from -inf to 1, not within"),
+        (pixels.to_labels, [1, 4], "labels from 1 to 4, not within 0..3"),
+        (pixels.to_labels, [1, -1], "labels from -1 to 1"),
         (pixels.to_labels, [1, 0.98], "not whole"),  # smoothed
-        (pixels.to_labels, [0, 0, 0], "the mask is empty"),
-        (pixels.to_labels, [1, np.nan], "not all finite"),
+        (pixels.to_labels, [0, 0, 0], "an empty mask"),
+        (pixels.to_labels, [1, np.nan], "from nan to nan, not within"),
     ],
 )
 def test_impossible_values_are_refused(convert: Any, values: list[float], reason: str) -> None:
@@ -152,11 +151,11 @@ def test_a_jpg_mask_gives_back_every_label_or_is_refused(
     coarse = rng.integers(0, 4, (detail, detail), np.uint8)
     coarse[0, 0] = 1
     labels = pixels.resize_labels(coarse, 64, 64)
-    mask = pixels.paint(labels, masks, pixels.STRUCTURES)
-    step = pixels.LEVELS[masks][1]
+    mask = pixels.paint(labels, masks, facts.STRUCTURES)
+    step = facts.LEVELS[masks][1]
     try:
         data = pixels.encode_mask(mask, masks, "jpg", quality)
-    except PairError as error:
+    except RefusalError as error:
         assert f"at quality {quality}" in str(error)
         plain = cv2.imencode(".jpg", mask, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         decoded = np.array(cv2.imdecode(plain, cv2.IMREAD_GRAYSCALE), int)

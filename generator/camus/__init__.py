@@ -1,36 +1,42 @@
-"""What the three scripts are made of. Importing it checks Python and the packages first.
+"""What the three scripts are made of. Importing it checks Python and the packages.
 
-It exits with one line that says what is missing and how to install it.
+If one is missing, it exits with a line that says how to install it.
 """
 
 import importlib.util
 import os
-import signal
 import sys
 from pathlib import Path
 
-# While the packages load, Ctrl-C ends the process quietly, by the signal: 130 in a shell
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-# The scripts use no linear algebra, so OpenBLAS need not start a thread for every core.
+# OpenBLAS need not start a thread for every core: the scripts use next to no linear algebra
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-problem = ""
-if sys.version_info < (3, 10):  # noqa: UP036
-    problem = f"this is Python {sys.version.split()[0]}; Python 3.10 or newer is needed"
-else:
-    try:
-        for package in ("numpy", "cv2"):
-            importlib.import_module(package)
-        for package in ("nibabel", "tqdm"):  # the split needs no nibabel; tqdm is loaded later
-            if not importlib.util.find_spec(package):
-                raise ImportError(f"No module named {package!r}")
-    except ImportError as error:
-        requirements = Path(__file__).resolve().parents[2] / "requirements.txt"
-        install = f'"{sys.executable}" -m pip install -r "{requirements}"'
-        reason = " ".join(str(error).split())[:200]  # NumPy's has many lines
-        problem = f"a package cannot be imported ({reason}): run {install}"
-if problem:
-    print(f"{Path(sys.argv[0]).name}: {problem}", file=sys.stderr)
+
+class RefusalError(Exception):
+    """The run does not go ahead. The text says what was found and what to do; exit code 2."""
+
+
+class PairError(Exception):
+    """One pair cannot be made, the others can. The text is the reason; exit code 1."""
+
+
+try:
+    if sys.version_info < (3, 10):  # noqa: UP036
+        raise ImportError(f"this is Python {sys.version.split()[0]}, 3.10 or newer is needed")
+    for package in ("numpy", "cv2"):
+        importlib.import_module(package)
+    for package in ("nibabel", "tqdm"):  # not imported here, where they would slow down --help
+        if not importlib.util.find_spec(package):
+            raise ImportError(f"No module named {package!r}")
+except ImportError as error:
+    root = Path(__file__).resolve().parents[2]
+    python = root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if python.exists() and Path(sys.prefix) != root / ".venv":
+        remedy = f'run the script with "{python}"'
+    elif sys.version_info < (3, 10):  # noqa: UP036
+        remedy = "make .venv with a newer Python, as the README shows"
+    else:
+        remedy = f'run "{sys.executable}" -m pip install -r "{root / "requirements.txt"}"'
+    reason = " ".join(str(error).split())[:200]  # NumPy's has many lines
+    print(f"{Path(sys.argv[0]).name}: cannot start, {reason}: {remedy}", file=sys.stderr)
     sys.exit(2)

@@ -1,75 +1,42 @@
 """README.md of a dataset: its card, as the Hugging Face hub reads it and as people do."""
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+
+from camus.metadata import Description
 
 # https://huggingface.co/docs/hub/datasets-cards: the sizes that its search knows
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K"}
-COLUMNS = """\
-`file_name`, `mask_file_name`: paths within the subset · `patient` · `view`: 2CH or 4CH ·
-`instant`: ED, ES or between · `frame`: of a half sequence, counted from 1 · `mirrored`: 1 for a
-copy flipped left to right · `sex`, `age` (years), `image_quality`, `ef` (ejection fraction, %),
-`frame_rate` (per second) · `source_width`, `source_height` (pixels), `source_spacing_x`,
-`source_spacing_y` (mm): of the NIfTI · `left`, `top`, `width`, `height`: the picture's place in
-the square, pixels · `spacing_x`, `spacing_y`: mm per pixel of the square. A number that is not
-known is empty, a word `unknown`."""
-DECODING = """\
-```python
-levels = {gray}  # of the labels {labels}
-table = np.array({labels})[np.abs(np.arange(256)[:, None] - levels).argmin(1)]
-labels = table[np.array(Image.open("train/masks/NAME"))]
-```"""
+HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"
 
 
-def card(description: Mapping[str, Any]) -> str:
-    """The card of a dataset, from its dataset.json. What that does not say is left out."""
-    phantom, labels = description.get("phantom"), description.get("labels", [])
-    subsets, made = description["subsets"], description["split"]
-    pairs = sum(subset["pairs"] for subset in subsets.values())
-    size = next((text for limit, text in SIZES.items() if pairs < limit), "100K<n<1M")
-    title = "CAMUS echocardiograms" if labels else "Images"
-    title = ("Phantom echocardiograms" if phantom else title) + " as image/mask pairs"
-    head = ["---", f"pretty_name: {title}", "task_categories:", "- image-segmentation",
-            "size_categories:", f"- {size}"]  # fmt: skip
-    if labels and not phantom:
-        head += ["license: cc-by-nc-sa-4.0", "tags:", "- medical", "- echocardiography"]
-    lines = [*head, "---", "", f"# {title}", "", _what_it_is(description), ""]
-    lines += ["| subset | patients | pairs |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {n['patients']:,} | {n['pairs']:,} |" for name, n in subsets.items()]
-    lines += ["", _how_it_was_split(made), ""]
-    if labels:
-        lines += ["| label | structure | gray level in the masks |", "| --- | --- | --- |"]
-        lines += [f"| {item['label']} | {item['name']} | {item['gray_level']} |" for item in labels]
-        gray, numbers = ([item[key] for item in labels] for key in ("gray_level", "label"))
-        lines += ["", DECODING.format(gray=gray, labels=numbers), ""]
-        lines += ["Columns of `metadata.csv`, one row per pair:", COLUMNS, ""]
-    for key in ("licence", "citation"):
-        if key in description:
-            lines += [f"{key.capitalize()}: {description[key]}", ""]
-    return "\n".join(lines)
-
-
-def _what_it_is(description: Mapping[str, Any]) -> str:
-    settings = description.get("settings")
-    if not settings:
-        return "Image/mask pairs of another tool, split with CAMUS-ImageMask."
-    what = "Phantoms, not patients: synthetic pictures" if description["phantom"] else "Real frames"
-    frames = "ED and ES frames" if settings["frames"] == "key" else "frames of half sequences"
-    views = " and ".join(map(str, settings["views"]))
-    side = settings["size"]
-    return (
-        f"{what} in the form of CAMUS: {frames} of the views {views}, {side} x {side} pixels, "
-        f"one channel of 8 bits. Source: {description['source']}"
+def card(description: Description, example: str) -> str:
+    """The card of a dataset, from its dataset.json. example: the path of a mask within it."""
+    phantom, settings, labels = (description[key] for key in ("phantom", "settings", "labels"))
+    subsets, split = description["subsets"], description["split"]
+    pairs = sum(count["pairs"] for count in subsets.values())
+    if split["by"] == "lists":
+        numbers = [f"{count['patients']} in {subset}" for subset, count in subsets.items()]
+        how = f"Split by lists of patients: {', '.join(numbers)}."
+    else:
+        kept = "a patient may be in several subsets"
+        if split["by"] == "patient":
+            kept = "all pairs of a patient are in one subset"
+        balanced = ", ejection fraction and image quality balanced" if split["stratify"] else ""
+        shares = ", ".join(f"{ratio:g}" for ratio in split["ratios"])
+        drawn = f"{shares} for train, valid, test; seed {split['seed']}"
+        how = f"Split at random: {drawn}; {kept}{balanced}."
+    template = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
+    return template.format(
+        **description,
+        title=("Phantom" if phantom else "CAMUS") + " echocardiograms as image/mask pairs",
+        size=next((text for limit, text in SIZES.items() if pairs < limit), "100K<n<1M"),
+        licence_of_hub="" if phantom else HUB_LICENCE,
+        frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
+        views=" and ".join(settings["views"]),
+        counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),
+        how=how,
+        levels="\n".join(f"| {x['label']} | {x['name']} | {x['gray_level']} |" for x in labels),
+        gray_levels=[label["gray_level"] for label in labels],
+        numbers=[label["label"] for label in labels],
+        example=example,
     )
-
-
-def _how_it_was_split(made: Mapping[str, Any]) -> str:
-    if made.get("official"):
-        return "Split as the authors of CAMUS did: by their subgroups of patients."
-    ratios = ", ".join(f"{ratio:g}" for ratio in made["ratios"])
-    kept = "all pairs of a patient in one subset"
-    if made["by"] == "pair":
-        kept = "by pair, so a patient may be in several subsets"
-    balanced = ", ejection fraction and image quality balanced" if made["stratify"] else ""
-    drawn = f"{ratios} for train, valid, test; seed {made['seed']}"
-    return f"Split at random: {drawn}; {kept}{balanced}."

@@ -2,35 +2,37 @@
 
 import argparse
 import contextlib
-import errno
-import io
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn, TypeVar
+from pathlib import Path
+from typing import NoReturn, TextIO, TypeVar
 
 import cv2
 
-from camus.errors import SCARCE, RefusalError, uninterrupted
-from camus.output import HIDDEN
+from camus import RefusalError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-OUT_OF_MEMORY = -4  # cv::Error::StsNoMem
+# The processor cores that this process may use
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors take one line."""
+    """An argument parser whose errors take one line, and whose texts keep their line breaks."""
 
-    def __init__(self, description: str | None, example: str) -> None:
-        super().__init__(description=description, epilog=f"example: %(prog)s {example}")
+    def __init__(self, description: str | None, usage: str, example: str) -> None:
+        super().__init__(
+            usage=f"%(prog)s {usage} [options]",
+            description=description,
+            epilog=f"example:\n  python {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
@@ -45,28 +47,31 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def path(text: str) -> Path:
+    """An argument type: a path, in which ~ is the home folder."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no home
+
+
 def counted(number: int, thing: str) -> str:
     """A number with its noun: 1 pair, 2 pairs."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def say(line: str) -> None:
-    """Print a line of results. A closed pipe or a full log disk does not stop the work."""
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print one line of results, whatever is in the names that it tells.
+
+    A closed pipe or a log on a full disk does not stop the work.
+    """
+    stream = stream or sys.stdout
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError):
-        print(line)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def warn(line: str) -> None:
-    """Print a line to stderr. A closed pipe or a full log disk does not stop the work."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr)
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The same on stderr."""
+    say(line, sys.stderr)
 
 
 def side_by_side(
@@ -74,29 +79,22 @@ def side_by_side(
 ) -> list[Result]:
     """Do the work on all items, `jobs` at a time; the results, in the order of the items.
 
-    Threads suffice: zlib, OpenCV and NumPy let other threads run while they work. And threads,
-    unlike processes, end with a killed run instead of writing on.
+    Threads suffice: zlib, OpenCV and NumPy let other threads run while they work.
     """
     from tqdm import tqdm  # not above: it would take a tenth of the time of --help
 
-    cv2.setNumThreads(1)  # OpenCV must not add threads of its own
-    tqdm.monitor_interval = 0  # nor tqdm
     # Once glibc has freed a block this large, it keeps memory for the next arrays instead of
-    # returning it, which saves a tenth of the processor time. mallopt(3), M_MMAP_THRESHOLD
+    # returning it, which saves a third of the processor time. mallopt(3), M_MMAP_THRESHOLD
     bytes(2**24)
-    if jobs == 1:
-        return [work(item) for item in tqdm(items, unit=unit, disable=None)]
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(work, item) for item in items]
         return [future.result() for future in tqdm(futures, unit=unit, disable=None)]
-    except RuntimeError as error:
-        if "thread" not in str(error):
-            raise
-        raise OSError(errno.EAGAIN, str(error)) from error
     finally:
-        with uninterrupted():
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def run(
@@ -107,67 +105,23 @@ def run(
     0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted. What a user
     can fix becomes one line on stderr.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    _replace_closed_streams()
-    args, reason = None, ""
+    code, problem = 2, ""
     try:
-        args = parser.parse_args(argv)
-        code = work(args)
+        code = work(parser.parse_args(argv))
     except SystemExit as stop:  # from argparse: --help, or an option that it does not take
         code = int(stop.code or 0)
     except RefusalError as error:
-        code, reason = 2, str(error)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
-        code, reason = 130, "interrupted"
-    except (MemoryError, cv2.error) as error:
-        if isinstance(error, cv2.error) and error.code != OUT_OF_MEMORY:
-            raise
-        code, reason = 2, f"out of memory: {_saving(args)}"
+        problem = str(error)
     except OSError as error:
-        code, reason = (2, _explain(error, args)) if args else (0, "")  # --help, but nobody reads
-    if reason:
-        warn(f"{parser.prog}: {reason}")
-    _flush()
+        problem = ": ".join(filter(None, [error.filename, error.strerror or str(error)]))
+    except MemoryError:
+        problem = "out of memory: use fewer --jobs, or close other programs"
+    except KeyboardInterrupt as interrupt:
+        code, problem = 130, "; ".join(["interrupted", *interrupt.args])
+    if problem:
+        warn(f"{parser.prog}: {problem}")
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads it any more; else Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def _saving(args: argparse.Namespace | None) -> str:
-    return "try --jobs 1" if hasattr(args, "jobs") else "close other programs"
-
-
-def _explain(error: OSError, args: argparse.Namespace) -> str:
-    if error.errno in DISK_FULL:
-        remedy = "free some space and run the command again; nothing was changed"
-    elif error.errno in SCARCE:
-        remedy = f"{_saving(args)}, or raise the limit"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        remedy = "change the permissions, or choose another folder"
-    else:
-        remedy = "fix this and run the command again"
-    paths = [str(path) for path in (error.filename, error.filename2) if path]
-    # What is in the hidden folder will be gone when the line is read
-    names = [path for path in paths if HIDDEN not in path]
-    names += [path.partition(f"{os.sep}{HIDDEN}")[0] for path in paths]
-    return ": ".join([*names[:1], str(error.strerror or error), remedy])
-
-
-def _replace_closed_streams() -> None:
-    """Open the null device for a closed stream, whose number the next file would take otherwise."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for names that a console cannot show
-
-
-def _flush() -> None:
-    """Print what is left, or drop it where the reader has gone or the disk of a log is full."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)

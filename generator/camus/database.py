@@ -1,31 +1,38 @@
-"""What lies in a folder like CAMUS's database_nifti: pairs of files, Info files, problems."""
+"""What lies in a database_nifti: sources, Info files, and why something gives no pair."""
 
 import contextlib
-import os
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camus.errors import PairError, RefusalError
-from camus.master import number_in
-from camus.names import SOURCE_NAME, VIEWS
-from camus.output import is_litter
-from camus.splits import QUALITIES, UNKNOWN
+from camus import PairError, RefusalError, facts
+from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, QUALITIES
+from camus.files import entries
 
+# Where the patient folders may be, seen from the folder that is named or from the current one
+PLACES = ("", "CAMUS_public/database_nifti", "database_nifti")
 DOWNLOAD = (
-    "download CAMUS_public from https://humanheart-project.creatis.insa-lyon.fr/database, or make "
-    "phantoms with python generator/make_phantom_database.py database_nifti"
+    f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
+    "generator/make_phantom_database.py CAMUS_public"
 )
-SOURCE_FILE = re.compile(rf"(?P<name>{SOURCE_NAME})(?P<mask>_gt)?\.nii(\.gz)?")
-# What was meant to be a source file, whatever its case and ending
-NEARLY = re.compile(r"patient.*(2ch|4ch).*|.*\.nii.*", re.IGNORECASE)
-EXPECTED = "patientNNNN_2CH_ED.nii.gz or patientNNNN_2CH_ED_gt.nii.gz"
-
-# Plausible values of the Info files: percent, years, frames per second
-RANGES = {"EF": (1, 99), "Age": (0, 120), "FrameRate": (1, 1000)}
+EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
+# What to do where such names lie in place of patient folders
+HINTS = {
+    r".*\.mhd": "these files are of the older release, see the README",
+    r".*\.(zip|tar|tgz|7z)": "unpack the archive",
+    r"patient.*\.nii(\.gz)?": f"choose the folder above, which must hold {EXPECTED} and so on",
+    r"masks|train": "this was made from CAMUS; to split a master, use split_master.py",
+}
+SOURCE_FILE = re.compile(rf"{facts.SOURCE_NAME}(?P<mask>_gt)?\.nii(\.gz)?")
+# The lines of Info files that become columns of metadata.csv. LVef is of the older release
+COLUMNS = {"Sex": "sex", "Age": "age", "ImageQuality": "image_quality", "EF": "ef",
+           "LVef": "ef", "FrameRate": "frame_rate"}  # fmt: skip
 WORDS = {"Sex": ("F", "M"), "ImageQuality": QUALITIES}
-FRAMES = ("ED", "ES", "NbFrame")  # frames of the half sequence, counted from 1
+NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{0,9})?")
+FRAMES = ("ED", "ES", "NbFrame")  # numbers of frames of the half sequence, counted from 1
+
+Info = dict[str, Any]  # by column or key of FRAMES; what is missing or makes no sense is left out
 
 
 class Source(NamedTuple):
@@ -39,227 +46,155 @@ class Source(NamedTuple):
     mask: Path
 
 
-class Found(NamedTuple):
-    """What a database holds: sources to convert, sorted, and why others cannot be converted."""
-
-    sources: list[Source]
-    problems: dict[str, str]
-    patients: int
-    half_sequences: int  # of the views that are asked for
-
-
-class Info(NamedTuple):
-    """What an Info file says. Impossible values are left out of it, and listed as odd."""
-
-    facts: dict[str, Any]  # the columns of metadata.csv: words, and numbers or None
-    instants: dict[str, int]  # the frame of ED and of ES, counted from 1
-    frames: int | None
-    odd: list[str]
-
-
 def find_database(chosen: Path | None, beside: Path) -> Path:
     """The folder of the patient folders: the one chosen, one inside it, or a default place.
 
     beside: the folder of the README, where the default places are looked for as well.
+    Raises RefusalError if there is none, and OSError if a folder cannot be listed.
     """
-    places = ("CAMUS_public", "database_nifti")
-    defaults = [root / place for root in (Path(), beside) for place in places]
-    roots = [chosen] if chosen else defaults
-    for root in roots:
-        for inside in ("", "database_nifti", "CAMUS_public/database_nifti"):
-            if _has_patients(root / inside):
-                return root / inside
-    found = [_what_is(root) for root in roots if chosen or root.exists()]
-    problem = found[0] if found else f"no CAMUS_public or database_nifti here: {DOWNLOAD}"
-    raise RefusalError(
-        f"{problem}. Expected: the folder database_nifti with "
-        "patient0001/patient0001_2CH_ED.nii.gz and so on"
-    )
+    for root in [chosen] if chosen else [Path(), beside]:
+        for place in PLACES:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                names = [path.name for path in entries(root / place) if not path.is_file()]
+                if any(name.casefold().startswith("patient") for name in names):
+                    return root / place
+    if chosen is None:
+        raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
+    if not chosen.exists():
+        raise RefusalError(f"{chosen} does not exist: {DOWNLOAD}")
+    if not chosen.is_dir():
+        raise RefusalError(f"{chosen} is a file: {_hint([chosen.name])}")
+    raise RefusalError(f"{chosen} has no patient folders, {_holds(chosen)}")
 
 
-def _has_patients(folder: Path) -> bool:
-    for patient in _glob(folder, "[pP]atient*"):
-        if patient.is_symlink() and not patient.exists():
-            return True
-        if any(".nii" in path.name.casefold() for path in _glob(patient, "*")):
-            return True
-    return False
+def _holds(folder: Path) -> str:
+    """What lies in a folder in place of what was expected, and what to do."""
+    names = [path.name for path in entries(folder)]
+    return f"it holds {', '.join(names[:5]) or 'nothing'}: {_hint(names)}"
 
 
-def _glob(folder: Path, pattern: str) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return sorted(path for path in folder.glob(pattern) if not is_litter(path.name))
-    return []
+def _hint(names: list[str]) -> str:
+    for pattern, hint in HINTS.items():
+        if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names):
+            return hint
+    return f"choose the folder with {EXPECTED}, or {DOWNLOAD}"
 
 
-def _what_is(folder: Path) -> str:
-    """What a folder without patient folders is instead."""
-    if not folder.is_dir():
-        if ".nii" in folder.name:
-            return f"{folder} is one file: choose the folder database_nifti"
-        if re.search(r"\.(zip|tar|tgz|gz|7z|rar)$", folder.name, re.IGNORECASE):
-            return f"{folder} is an archive: unpack it, and choose the unpacked folder"
-        problem = "is not a folder" if folder.exists() else f"does not exist: {DOWNLOAD}"
-        return f"{folder} {problem}"
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return f"{folder} cannot be read: change the permissions"
-    frames = [path.name for path in _glob(folder, "*.nii*")]
-    patients = {name.split("_")[0] for name in frames}
-    kinds = {
-        "holds the older CAMUS release (.mhd and .raw files), which these scripts cannot read": [
-            *_glob(folder, "*.mhd"), *_glob(folder, "*/*.mhd"), *_glob(folder, "*/*/*.mhd")],
-        "is an nnU-Net data set, not a CAMUS release": _glob(folder, "imagesTr"),
-        f"is the folder of one patient: choose the folder above it, {folder.resolve().parent}":
-            frames if patients == {folder.resolve().name} else [],
-        "holds NIfTI files without patient folders: put the files of each patient into a folder "
-        "with its name, such as patient0001": frames,
-        "holds image/mask pairs already: split them with split_master.py": _glob(folder, "masks"),
-        "is a split dataset already": _glob(folder, "train"),
-        "holds the lists of the split: choose database_nifti": _glob(folder, "subgroup_*.txt"),
-        "holds NIfTI files, but not in folders patientNNNN": _glob(folder, "*/*.nii*"),
-        "holds an archive: unpack it": [*_glob(folder, "*.zip"), *_glob(folder, "*.tar*")],
-        "holds patient folders without NIfTI files": _glob(folder, "patient*"),
-    }  # fmt: skip
-    nothing = f"holds no patient folders: {DOWNLOAD}"
-    return f"{folder} {next((kind for kind, files in kinds.items() if files), nothing)}"
+def find_sources(
+    database: Path, frames: str, views: list[str]
+) -> tuple[list[Source], dict[str, str]]:
+    """The sources that are asked for, sorted by name; and problems, as {name: reason}.
 
-
-def find_sources(database: Path, frames: str, views: list[str]) -> Found:
-    """Pair the NIfTI files of a database; name what looks like a patient or frame and is none.
-
-    Names that differ in case alone are one name, as they are on the disks of many systems.
+    frames: "key" or "sequence". A NIfTI file that is neither read nor left out by these options
+    is a problem, and so is a patient that gives nothing.
+    Raises RefusalError if there is no NIfTI file at all.
     """
-    files_of: dict[str, list[tuple[re.Match[str], Path]]] = defaultdict(list)
     problems: dict[str, str] = {}
-    sequences = 0
-    patients = [path for path in _glob(database, "*") if _looks_like_patient(path)]
-    for patient in patients:
-        if problem := _why_no_patient(patient):
-            problems[patient.name] = problem
-            continue
-        files = _glob(patient, "*")
-        for path in files:
-            match = SOURCE_FILE.fullmatch(path.name)
-            if match and match["instant"] == "half_sequence" and not match["mask"]:
-                sequences += match["view"] in views
-            if not _is_wanted(path.name, frames, views):
-                continue
-            if not match:
-                problems[f"{patient.name}/{path.name}"] = f"needs a name such as {EXPECTED}"
-            elif match["patient"] != patient.name:
-                problems[f"{patient.name}/{path.name}"] = "lies in the folder of another patient"
-            else:
-                files_of[match["name"].casefold()].append((match, path))
-        if not any(NEARLY.fullmatch(path.name) for path in files):
-            problems[patient.name] = f"holds no frames, which need names such as {EXPECTED}"
+    files_of: dict[tuple[str | Any, ...], list[Path]] = defaultdict(list)  # by name and its parts
+    found: list[Path] = []
+    empty = []  # patients without NIfTI files
+    for top in entries(database):
+        known = len(problems) + len(found)
+        found += _nifti_files(top, database, problems)
+        is_patient = top.is_dir() and top.name.casefold().startswith("patient")
+        if is_patient and len(problems) + len(found) == known:
+            empty.append(top)
+    if empty and not found and not problems:
+        raise RefusalError(f"{empty[0]} has no NIfTI files, {_holds(empty[0])}")
+    problems |= {folder.name: "holds no NIfTI files" for folder in empty}
+    for path in found:
+        name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
+        if not match:
+            problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
+        elif path.parent != database / match["patient"]:
+            problems[name] = f"is not read: it must lie in {database / match['patient']}"
+        elif match["view"] in views and (match["instant"] in KEY_INSTANTS) == (frames == "key"):
+            files_of[match.group("name", "patient", "view", "instant")].append(path)
     sources = []
-    for name in sorted(files_of):
-        match = files_of[name][0][0]
-        images = [path for match, path in files_of[name] if not match["mask"]]
-        masks = [path for match, path in files_of[name] if match["mask"]]
+    for (name, patient, view, instant), paths in sorted(files_of.items()):
+        masks = [path for path in paths if "_gt.nii" in path.name]
+        images = [path for path in paths if path not in masks]
         if len(images) == len(masks) == 1:
-            parts = match["name"], match["patient"], match["view"], match["instant"]
-            sources.append(Source(*parts, images[0], masks[0]))
+            sources.append(Source(name, patient, view, instant, images[0], masks[0]))
+        elif images and masks:
+            names = ", ".join(path.name for path in paths)
+            problems[name] = f"is there twice ({names}): move one of each two away"
         else:
-            problems[match["name"]] = _why_no_pair(images, masks)
-    number = sum(not path.is_file() for path in patients)
-    return Found(sources, problems, number, sequences)
+            there, missing = ("image", "mask") if images else ("mask", "image")
+            problems[name] = f"its {missing} is missing, there is only the {there} {paths[0].name}"
+    return sources, problems
 
 
-def _looks_like_patient(path: Path) -> bool:
-    """Whether a file or folder of a database is a patient's, or looks as if it were."""
-    if path.name.casefold().startswith("patient"):
-        return not path.is_file() or bool(re.search(r"\d", path.name))
-    return ".nii" in path.name or any(".nii" in file.name for file in _glob(path, "*"))
-
-
-def _is_wanted(name: str, frames: str, views: list[str]) -> bool:
-    """Whether a file was meant to be one of the frames that are asked for."""
-    if not NEARLY.fullmatch(name) or ("sequence" in name.casefold()) != (frames == "sequence"):
-        return False
-    other_views = [view for view in VIEWS if view not in views]
-    return not any(f"_{view}_" in name.upper() for view in other_views)
-
-
-def _why_no_patient(folder: Path) -> str:
-    """Why something is not a patient's folder that can be read; empty if it is one."""
-    if folder.is_symlink() and not folder.exists():
-        return "is a broken link: fetch the folder it points to (with git-annex: git annex get)"
-    if not folder.is_dir():
-        return "is a file; a folder for each patient is expected"
-    if not folder.name.startswith("patient"):
-        return "holds NIfTI files, but its name does not begin with patient"
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return "cannot be read: change the permissions"
-    return ""
-
-
-def _why_no_pair(images: list[Path], masks: list[Path]) -> str:
-    for same in (images, masks):
-        if len(same) > 1:
-            return "several files of one name: " + ", ".join("/".join(p.parts[-2:]) for p in same)
-    if images:
-        return f"its mask is missing, there is only the image {images[0].name}"
-    return f"its image is missing, there is only the mask {masks[0].name}"
-
-
-def read_info(source: Source) -> Info:
-    """What Info_2CH.cfg or Info_4CH.cfg beside a source says; empty, if there is no such file."""
-    path = source.image.with_name(f"Info_{source.view}.cfg")
-    values = _info_values(path)
-    found: dict[str, Any] = {}
-    for key, text in values.items():
-        number = number_in(text)
-        if key in WORDS and text.capitalize() in WORDS[key]:
-            found[key] = text.capitalize()
-        if key in RANGES and number is not None and RANGES[key][0] <= number <= RANGES[key][1]:
-            found[key] = number
-        if key in FRAMES and number is not None and number == int(number):
-            found[key] = int(number)
-    odd = [key for key in values if values[key] and key not in found]
-    return Info(
-        facts={
-            "sex": found.get("Sex", UNKNOWN),
-            "age": found.get("Age"),
-            "image_quality": found.get("ImageQuality", UNKNOWN),
-            "ef": found.get("EF"),
-            "frame_rate": found.get("FrameRate"),
-        },
-        instants={key: found[key] for key in ("ED", "ES") if key in found},
-        frames=found.get("NbFrame"),
-        odd=[f"{path.parent.name}/{path.name}: {key}: {values[key][:40]}" for key in odd],
-    )
-
-
-def _info_values(path: Path) -> dict[str, str]:
-    """The lines `Key: value` of an Info file."""
+def _nifti_files(
+    path: Path, database: Path, problems: dict[str, str], depth: int = 0
+) -> list[Path]:
+    """The NIfTI files at a path and two folders down. What cannot be read becomes a problem."""
+    name, files = path.relative_to(database).as_posix(), []
     try:
-        if not path.is_file():
-            if path.exists():
-                raise PairError(f"{path.name}: is not a file")
-            return {}
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        if path.is_dir():
+            for inside in entries(path) if depth < 2 else []:
+                files += _nifti_files(inside, database, problems, depth + 1)
+            return files
     except OSError as error:
-        raise PairError(f"{path.name}: cannot be read ({error.strerror})") from error
-    lines = [re.split("[:=]", line, maxsplit=1) for line in text.splitlines()]
-    values = {line[0].strip().casefold(): line[1].strip() for line in lines if len(line) == 2}
-    values.setdefault("ef", values.get("lvef", ""))  # as the older release calls it
-    return {key: values.get(key.casefold(), "") for key in (*WORDS, *RANGES, *FRAMES)}
+        problems[name] = f"cannot be read ({error.strerror})"
+        return []
+    if path.is_symlink() and not path.exists():
+        problems[name] = "is a broken link: fetch what it points to"
+    elif depth == 0 and re.match(r"patient\d", name):
+        problems[name] = "is a file, not the folder of a patient"
+    is_nifti = name.casefold().endswith((".nii", ".nii.gz"))
+    return [path] if is_nifti and name not in problems else []
 
 
-def check_frames(source: Source, frames: int, info: Info) -> None:
-    """Raise PairError where the number of frames contradicts the name or the Info file."""
-    if source.instant != "half_sequence":
-        if frames != 1:
-            raise PairError(f"has {frames} frames, a key frame has one")
-        return
-    if frames < 2:
-        raise PairError("has 1 frame, a half sequence has two or more")
-    where = f"Info_{source.view}.cfg"
-    if info.frames not in (None, frames):
-        raise PairError(f"has {frames} frames, {where} says NbFrame: {info.frames}")
-    for instant, number in info.instants.items():
-        if not 1 <= number <= frames:
-            raise PairError(f"has {frames} frames, {where} says {instant}: {number}")
-    if len(set(info.instants.values())) < len(info.instants):
-        raise PairError(f"{where} says that ED and ES are the same frame, {info.instants['ED']}")
+def read_info(source: Source) -> tuple[Info, list[str]]:
+    """What Info_2CH.cfg or Info_4CH.cfg beside a source says, and which lines make no sense.
+
+    Both are empty if there is no such file. Raises PairError if it cannot be read.
+    """
+    path = source.image.with_name(f"Info_{source.view}.cfg")
+    try:
+        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    except FileNotFoundError:
+        lines = []
+    except OSError as error:
+        raise PairError(f"{path.name} cannot be read ({error.strerror})") from error
+    info, odd = {}, []
+    for line in lines:
+        key, _, text = (part.strip() for part in line.partition(":"))
+        value: str | float | None = None
+        if key in WORDS and text.capitalize() in WORDS[key]:
+            value = text.capitalize()
+        elif key not in WORDS and NUMBER.fullmatch(text):
+            value = float(text)
+        if value is not None and key in COLUMNS:
+            info[COLUMNS[key]] = value
+        elif isinstance(value, float) and value.is_integer() and key in FRAMES:
+            info[key] = int(value)
+        elif text and key in (*COLUMNS, *FRAMES):
+            odd.append(f"{source.patient}/{path.name}: {line[:60]}")
+    return info, odd
+
+
+def instants_shown(source: Source, info: Info, count: int) -> list[str]:
+    """The instant that each of `count` frames shows.
+
+    A half sequence of four frames with ED: 4 and ES: 1: [ES, between, between, ED].
+    Raises PairError if the number of frames contradicts the name or the Info file.
+    """
+    if source.instant != HALF_SEQUENCE:
+        if count != 1:
+            raise PairError(f"the image has {count} frames, a key frame has one")
+        return [source.instant]
+    ends = {instant: info[instant] for instant in KEY_INSTANTS if instant in info}
+    numbers = sorted(ends.values())
+    if count != info.get("NbFrame", count) or not all(1 <= number <= count for number in numbers):
+        told = ", ".join(f"{key}: {info[key]}" for key in FRAMES if key in info)
+        raise PairError(f"the image has {count} frames, its Info file says {told}")
+    if count == 1 or len(numbers) > len(set(numbers)):
+        raise PairError("ED and ES are the same frame, a half sequence has two or more")
+    instants = [facts.UNKNOWN] * count
+    if len(numbers) == 2:
+        instants[numbers[0] : numbers[1]] = [facts.BETWEEN] * (numbers[1] - numbers[0])
+    for instant, number in ends.items():
+        instants[number - 1] = instant
+    return instants

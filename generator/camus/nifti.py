@@ -1,233 +1,175 @@
-"""Read one NIfTI file whole and verified, or say in a few words why not.
+"""One NIfTI file -> its frames, pixel spacing and orientation, checked.
 
-Facts of the format: NIfTI-1 and NIfTI-2 data format definitions, https://nifti.nimh.nih.gov.
+Facts of the format: NIfTI-1 data format definition, https://nifti.nimh.nih.gov/nifti-1.
 """
 
+import functools
+import logging
 import math
-import struct
 import zlib
 from collections.abc import Callable
 from importlib import import_module
-from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
+from nibabel.orientations import aff2axcodes
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
-from camus.errors import SCARCE, PairError
+from camus import PairError
 
 try:
     inflate = import_module("isal.isal_zlib")  # the same functions, twice as fast
 except ImportError:
     inflate = zlib
 
-# In pixels; the longest half sequence of CAMUS has 29 frames of 787 x 649, 15 million.
-LARGEST_FRAME, LARGEST_SEQUENCE = 2**23, 2**25
-LARGEST_OFFSET = 2**24  # bytes before the data
-LONGEST_SIDE = 8  # times the shorter one; 1.4 in CAMUS
-SPACINGS = (0.01, 10)  # mm per pixel; 0.308 in CAMUS
-CHUNK = 2**18  # bytes of a compressed file that are inflated at a time
-HEADERS: tuple[type[Nifti1Header], ...] = (Nifti1Header, Nifti2Header)
-# What NumPy users and SimpleITK write when they know no directions
-DEFAULT_AFFINES = ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, -1, 0], [0, 0, 1]])
-MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
-# What the first bytes of a file that is not NIfTI say of it
-OTHER_FILES = {
-    b"\x89PNG": "a PNG picture", b"\xff\xd8": "a JPG picture", b"PK": "a ZIP archive",
-    b"<": "a web page or XML file", b"ObjectType": "a MetaImage file (.mhd)",
-    b"version https://git-lfs": "a git-lfs pointer: fetch the file with git lfs pull",
-    b"/annex/objects": "a git-annex pointer: fetch the file with git annex get",
-}  # fmt: skip
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
+HEADER_SIZE = 348  # bytes
+BYTE_ORDERS = {b"\x5c\x01\0\0": "<", b"\0\0\x01\x5c": ">"}  # by the first four bytes: 348
+LARGEST = 2**25  # pixels of a file; the largest half sequence has 29 frames of 787 x 649
+SIDES = (20, 400)  # mm of an image; 100 to 242 in CAMUS
+QUIET = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
 
 
-class Grid(NamedTuple):
-    """The pixel grid of a file.
+class Scan(NamedTuple):
+    """What a file holds.
 
-    width, height: of a frame, in pixels. spacing: (x, y) size of a pixel, in mm.
-    axes: the directions of the patient in which x and y grow, as nibabel names them: RA, LP, ...;
-    None where the header does not say.
+    frames: one uint8 array of shape (height, width) per frame, rows from the top. It is the array
+        of the file transposed, never flipped, as SimpleITK reads it.
+    spacing: the size of a pixel in x and y, mm, as the header says: it may be 0 or not a number.
+    axes: where x and y point in the patient, as nibabel names it: LP is left and posterior. Empty
+        if the header does not say.
     """
 
-    width: int
-    height: int
-    frames: int
+    frames: list[npt.NDArray[np.uint8]]
     spacing: tuple[float, float]
-    axes: str | None
+    axes: str
 
 
-def read(path: Path) -> tuple[Grid, list[npt.NDArray[Any]]]:
-    """The grid of a file, and the scaled values of its frames, (height, width) each.
+class _Content:
+    """The bytes of a file, piece by piece; inflated if the file is gzip."""
 
-    A frame is the file's array transposed, never flipped: rows from the top, as SimpleITK reads it.
-    All that the header announces is inflated, so that gzip's checksum is verified, but no more, so
-    that a small file cannot fill the memory.
+    def __init__(self, data: bytes) -> None:
+        self.rest: Any = memoryview(data)
+        self.inflater = inflate.decompressobj(wbits=31) if data[:2] == GZIP else None
 
-    Raises PairError: unreadable, damaged, not NIfTI, or a header that the data contradicts or that
-    no echocardiogram has.
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, or all that are left."""
+        if self.inflater is None:
+            piece, self.rest = bytes(self.rest[:size]), self.rest[size:]
+        else:
+            piece = self.inflater.decompress(self.rest, size)
+            self.rest = self.inflater.unconsumed_tail
+        return piece
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes. Raises PairError if there are fewer."""
+        piece = self.take(size)
+        if len(piece) < size:
+            raise PairError("is cut short, it ends before its last pixel: download it again")
+        return piece
+
+    def check_end(self) -> None:
+        """Raise PairError unless this is the end. gzip's checksum is verified here."""
+        if self.take(1):
+            raise PairError("holds more data than its header announces")
+        if self.inflater is not None and not self.inflater.eof:
+            raise PairError("is cut short, gzip's checksum is missing: download it again")
+        if self.inflater is not None and self.inflater.unused_data.strip(b"\0"):
+            raise PairError("has a second gzip stream or other data at its end: compress it anew")
+
+
+def read(path: Path, to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]) -> Scan:
+    """Read a .nii or .nii.gz file whole; its content tells whether it is compressed.
+
+    to_8_bits: makes a uint8 frame from the scaled values of a frame, both (height, width).
+
+    Raises PairError, with the name of the file: unreadable, damaged, or not frames of a NIfTI-1.
     """
     try:
-        if not path.is_file():
-            raise PairError("is a broken link" if path.is_symlink() else "is not a file")
-        with path.open("rb", buffering=0) as file:
-            read = _reader(file)
-            header = _header(read)
-            grid, dtype = _grid(header), _dtype(header)
-            read(_data_offset(header) - header.sizeof_hdr)
-            size = dtype.itemsize * grid.width * grid.height
-            blocks = [read(size) for _ in range(grid.frames)]
-            if len(blocks[-1]) < size or read(1):
-                amount = "less" if len(blocks[-1]) < size else "more"
-                raise PairError(f"holds {amount} data than its header announces")
-        frames = [np.frombuffer(block, dtype).reshape(grid.height, -1) for block in blocks]
-        scaling = header.get_slope_inter()
-        return grid, [apply_read_scaling(frame, *scaling) for frame in frames]
+        content = _Content(path.read_bytes())
+        header, spacing = _header(content.take(HEADER_SIZE))
+        width, height, *rest = header.get_data_shape()
+        dtype, scaling = header.get_data_dtype(), header.get_slope_inter()
+        offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
+        content.read(offset - HEADER_SIZE)
+        frames = []
+        for _ in range(math.prod(rest)):
+            block = content.read(width * height * dtype.itemsize)
+            values = np.frombuffer(block, dtype).reshape(height, width)
+            frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
+        content.check_end()
+        axes = ""
+        if header["sform_code"] or header["qform_code"]:
+            axes = _axes(header.get_best_affine()[:3, :3].tobytes())
+        return Scan(frames, spacing, axes)
+    except PairError as error:
+        reason = str(error)
     except (zlib.error, inflate.error) as error:
-        raise PairError(f"corrupt gzip stream ({error})") from error
+        reason = f"is damaged, its gzip stream is corrupt ({error}): download it again"
     except HeaderDataError as error:
-        raise PairError(f"unusable header ({error})") from error
+        reason = f"has an unusable header ({error})"
     except OSError as error:
-        if error.errno in SCARCE:
-            raise
-        raise PairError(f"cannot be read ({error.strerror})") from error
+        reason = f"cannot be read ({error.strerror})"
+    raise PairError(f"{path.name} {reason}")
 
 
-def check_image_grid(image: Grid) -> None:
-    """Raise PairError unless a grid can be that of an echocardiogram."""
-    if not all(SPACINGS[0] <= size <= SPACINGS[1] for size in image.spacing):
-        spacing = "{:g} x {:g}".format(*image.spacing)
-        raise PairError(f"impossible pixel spacing in the header: {spacing} mm")
-    sides = image.width * image.spacing[0], image.height * image.spacing[1]
-    if max(sides) > LONGEST_SIDE * min(sides):
-        shape = f"{image.width} x {image.height}"
-        raise PairError(f"has frames of {shape} pixels: is time not the last axis?")
-
-
-def check_same_grid(mask: Grid, image: Grid) -> None:
-    """Raise PairError unless a mask lies on the grid of its image.
-
-    A mask header that is not filled in, or has the default of np.eye(4), says nothing: then the
-    grid is believed to be that of the image.
-    """
-    sizes = [f"{g.width} x {g.height} x {g.frames}".removesuffix(" x 1") for g in (mask, image)]
-    if sizes[0] != sizes[1]:
-        raise PairError(f"has {sizes[0]} pixels, its image {sizes[1]}")
-    is_default = mask.spacing == (1, 1) and mask.axes is None
-    is_told = any(size > 0 for size in mask.spacing) and not is_default  # NaN is not above 0
-    both = zip(mask.spacing, image.spacing, strict=True)
-    if is_told and not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
-        spacings = ["{:g} x {:g}".format(*grid.spacing) for grid in (mask, image)]
-        raise PairError(f"has pixels of {spacings[0]} mm, its image {spacings[1]}")
-    if mask.axes and image.axes and mask.axes != image.axes:
-        raise PairError("lies in another orientation than its image")
-
-
-def _reader(file: FileIO) -> Callable[[int], bytes]:
-    """A function that gives the next `size` bytes of a file, or all that are left.
-
-    They are inflated if the first bytes say that the file is gzip.
-    """
-    is_gzip = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    if not is_gzip:
-        return BufferedReader(file).read
-    inflater, pending = inflate.decompressobj(wbits=31), b""
-
-    def read(size: int) -> bytes:
-        nonlocal inflater, pending
-        parts = []
-        while size and (pending := pending or file.read(CHUNK)):
-            if inflater.eof:  # gzip files may have several members, and zeros after them
-                pending = pending.lstrip(b"\0")
-                if not pending:
-                    continue
-                inflater = inflate.decompressobj(wbits=31)
-            parts.append(inflater.decompress(pending, size))
-            pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            size -= len(parts[-1])
-        if size and not inflater.eof:
-            raise PairError("gzip stream is cut short")
-        return b"".join(parts)
-
-    return read
-
-
-def _header(read: Callable[[int], bytes]) -> Nifti1Header:
-    block = read(Nifti1Header.sizeof_hdr)
-    for kind in HEADERS:
-        for endianness in ("<", ">"):
-            if block[:4] == struct.pack(endianness + "i", kind.sizeof_hdr):
-                block += read(kind.sizeof_hdr - len(block))
-                if len(block) < kind.sizeof_hdr:
-                    raise PairError("ends within its header")
-                header = kind(block, endianness, check=False)
-                if header["magic"].item() != kind.single_magic:
-                    raise PairError("is not a one-file NIfTI: its magic is not n+1 or n+2")
-                return header
+def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
+    """The header of frames, and its spacing. Raises PairError or HeaderDataError."""
     if not block:
-        raise PairError("is empty")
-    found = [what for start, what in OTHER_FILES.items() if block.lstrip().startswith(start)]
-    what = f" but {found[0]}" if found else ""
-    remedy = "" if ":" in what else ": download it again"
-    raise PairError(f"is not a NIfTI file{what}{remedy}")
+        raise PairError("is empty: download it again")
+    if block[:2] == GZIP:
+        raise PairError("is compressed twice: decompress it once")
+    if block[:4] not in BYTE_ORDERS or block[344:] != b"n+1\0":
+        raise PairError(f"is not a NIfTI-1 file, it begins with {block[:24]!r}")
+    header = Nifti1Header(block, BYTE_ORDERS[block[:4]], check=False)
+    x, y = np.abs(header["pixdim"][1:3].astype(float)).tolist()
+    header.check_fix(QUIET, error_level=40)  # which turns spacings of 0 into 1
+    shape = header.get_data_shape()
+    if len(shape) < 2 or min(shape) < 1 or sum(length > 1 for length in shape[2:]) > 1:
+        sizes = " x ".join(map(str, shape))
+        raise PairError(f"has {sizes} values, not width x height or width x height x frames")
+    if math.prod(shape) > LARGEST or not 0 <= header["vox_offset"] <= LARGEST:
+        raise PairError(f"announces {math.prod(shape):,} pixels, more than any echocardiogram has")
+    if header.get_data_dtype().kind not in "iuf":
+        raise PairError(f"holds {header.get_value_label('datatype')}, not gray values or labels")
+    return header, (x, y)
 
 
-def _grid(header: Nifti1Header) -> Grid:
-    dim = header["dim"].tolist()
-    shape = dim[1 : dim[0] + 1]
-    if not 1 <= dim[0] <= 7 or min(shape) < 1:
-        raise PairError(f"impossible dimensions in the header {dim}")
-    frames = max(shape[2:4], default=1)  # time is the third axis, or the fourth
-    if len(shape) < 2 or math.prod(shape[2:]) != frames:
-        text = " x ".join(map(str, shape))
-        raise PairError(f"has the dimensions {text}, not width x height or width x height x time")
-    width, height = shape[:2]
-    if width * height > LARGEST_FRAME or width * height * frames > LARGEST_SEQUENCE:
-        pixels = width * height * frames
-        raise PairError(f"header claims {pixels} pixels, more than any echocardiogram")
-    try:
-        unit = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-    except KeyError as error:
-        raise PairError("unknown unit of length or time in the header") from error
-    spacing = [abs(size) * unit for size in header["pixdim"][1:3].tolist()]
-    return Grid(width, height, frames, (spacing[0], spacing[1]), _axes(header))
+@functools.lru_cache  # all files of the release have one affine, and this takes a while
+def _axes(affine: bytes) -> str:
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.frombuffer(affine).reshape(3, 3)
+    if not np.isfinite(matrix).all() or not matrix[:, :2].any(axis=0).all():
+        return ""
+    return "".join(name or "?" for name in aff2axcodes(matrix)[:2])
 
 
-def _axes(header: Nifti1Header) -> str | None:
-    """The directions of x and y; None if not told, or a default. Makes pixdim positive."""
-    if not (header["qform_code"] or header["sform_code"]):
-        return None
-    header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])  # nibabel refuses negative sizes here
-    try:
-        affine = header.get_best_affine()[:3, :3]
-    except (HeaderDataError, ValueError):
-        return None
-    lengths = np.abs(affine[:, :2])
-    if affine.tolist() in DEFAULT_AFFINES or not (lengths.sum(axis=0) > 0).all():  # or it is NaN
-        return None
-    largest = lengths.argmax(axis=0)  # not aff2axcodes, which needs OpenBLAS
-    return "".join(("LPI", "RAS")[int(affine[n, axis] > 0)][n] for axis, n in enumerate(largest))
+def check_geometry(image: Scan, mask: Scan) -> None:
+    """Raise PairError unless an image has a possible size, and its mask lies on its pixel grid.
 
-
-def _dtype(header: Nifti1Header) -> np.dtype[Any]:
-    try:
-        dtype: np.dtype[Any] = header.get_data_dtype()
-    except KeyError as error:
-        raise PairError("unknown data type in the header") from error
-    if dtype.kind not in "iuf":
-        raise PairError(f"stores {'colours' if dtype.names else dtype}, not gray values")
-    if header["bitpix"].item() != dtype.itemsize * 8:
-        raise PairError(f"header gives {header['bitpix'].item()} bits to a {dtype} pixel")
-    return dtype
-
-
-def _data_offset(header: Nifti1Header) -> int:
-    """Where the data starts, in bytes; 0 in the header means right after it."""
-    offset = float(header["vox_offset"]) or header.single_vox_offset
-    if not header.single_vox_offset <= offset <= LARGEST_OFFSET or offset != int(offset):
-        raise PairError(f"impossible data offset in the header ({offset:g})")
-    return int(offset)
+    A mask header that is not filled in, or has pixels of 1 x 1 mm as np.eye(4) writes them, says
+    nothing. Then the mask is believed to lie on its image.
+    """
+    height, width = image.frames[0].shape
+    sides = width * image.spacing[0], height * image.spacing[1]
+    if not all(SIDES[0] <= side <= SIDES[1] for side in sides):
+        raise PairError(
+            f"the image would be {sides[0]:.3g} x {sides[1]:.3g} mm: the header has lost its pixel "
+            "size, or the frames are not on the last axis; use the original file"
+        )
+    shapes = [(*scan.frames[0].shape[::-1], len(scan.frames)) for scan in (mask, image)]
+    if shapes[0] != shapes[1]:
+        sizes = "{} x {} pixels in {} frames, the image {} x {} pixels in {}"
+        raise PairError(f"the mask has {sizes.format(*shapes[0], *shapes[1])}")
+    if mask.spacing == (1, 1) or not all(size > 0 for size in mask.spacing):  # nor is NaN
+        return
+    both = zip(mask.spacing, image.spacing, strict=True)
+    if not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
+        sizes = "{:g} x {:g} mm, those of the image {:g} x {:g} mm"
+        raise PairError(f"the mask has pixels of {sizes.format(*mask.spacing, *image.spacing)}")
+    if mask.axes and image.axes and mask.axes != image.axes:
+        raise PairError(f"the mask has the orientation {mask.axes}, the image {image.axes}")

@@ -4,11 +4,10 @@ A heart is a list of shapes, painted from back to front: once with their labels,
 mask, and once with their brightness. The brightness times speckle is the image.
 
 Shapes are rows of (across, along): the distance from the long axis of the left ventricle, and the
-distance down that axis from its upper end. Lengths are shares of the picture's height, angles are
-radians, pictures are arrays of (height, width).
+distance down that axis from its upper end. Lengths are shares of the image's height, angles are
+radians, images are arrays of (height, width).
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,18 +15,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from camus.names import VIEWS
+from camus.facts import STRUCTURES, VIEWS
+from camus.pixels import Picture
 
 Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
-Pair = tuple[Pixels, Pixels]  # image and mask
 
 # Width and height of frames in the release, the smallest and the largest among them
 SIZES = [(382, 325), (512, 422), (551, 428), (591, 420), (600, 480), (748, 617), (787, 649)]
 CONTRAST = {"Good": 1.0, "Medium": 0.75, "Poor": 0.6}  # by ImageQuality: the share that is kept
-CAVITY, MYOCARDIUM, ATRIUM = 1, 2, 3  # labels of the release
-# Mean gray levels in a good picture
+# Mean gray levels in a good image
 BLOOD, TISSUE, WALL, PERICARDIUM, VALVE = 52, 88, 118, 155, 205
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
@@ -35,28 +32,28 @@ BEAMS = 160  # of the scanner, side by side from the left edge of the sector to 
 class Patient(NamedTuple):
     """What both views of a patient have in common."""
 
-    seed: int  # of the database
-    number: int
+    seed: list[int]  # of the database, and the patient's number
     sex: str
     age: int
     ef: int  # ejection fraction, percent
     frame_rate: float
     qualities: dict[str, str]  # ImageQuality of each view
-    size: tuple[int, int]  # width and height of the pictures
+    size: tuple[int, int]  # width and height of the frames
     length: float  # of the left ventricle
 
 
 class Heart(NamedTuple):
     """The left heart in one view at end-diastole (ED)."""
 
+    ef: float  # ejection fraction, 0 to 1
     length: float  # of the cavity, from the apex to the mitral valve
     half_width: float
     wall: float
     atrium: float  # length
-    ef: float  # ejection fraction, 0 to 1
     bend: float  # of the long axis, sideways
     tilt: float  # of the long axis, an angle
-    top: tuple[float, float]  # upper end of the long axis: right of the sector's tip, and below it
+    x: float  # of the upper end of the long axis, to the right of the sector's tip
+    y: float  # below it
 
 
 class Shape(NamedTuple):
@@ -69,11 +66,10 @@ class Shape(NamedTuple):
 
 
 def draw_patient(seed: int, number: int) -> Patient:
-    """A random patient: weak to strong hearts, poor to good pictures."""
+    """A random patient: weak to strong hearts, poor to good images."""
     rng = np.random.default_rng([seed, number])
     return Patient(
-        seed=seed,
-        number=number,
+        seed=[seed, number],
         sex=str(rng.choice(["F", "M"])),
         age=int(np.clip(rng.normal(65, 14), 20, 93)),
         ef=int(rng.integers(25, 71)),
@@ -84,26 +80,58 @@ def draw_patient(seed: int, number: int) -> Patient:
     )
 
 
-def draw_heart(patient: Patient, rng: np.random.Generator) -> Heart:
+def draw_frames(
+    patient: Patient, view: str, phases: Iterable[float]
+) -> Iterator[tuple[Picture, Picture]]:
+    """Draw image and mask of a view at phases from 0 (ED) to 1 (ES)."""
+    rng = np.random.default_rng([*patient.seed, VIEWS.index(view)])
+    width, height = patient.size
+    # The sector fills the image, its tip is in the middle of the upper edge
+    half_angle = np.arcsin(width / 2 / height)
+    heart = draw_heart(patient, half_angle, rng)
+    contrast, gain = CONTRAST[patient.qualities[view]], rng.uniform(0.7, 1.15)
+    factor = gain * texture(height, rng)
+    x, y = np.arange(width) - (width - 1) / 2, np.arange(height)[:, None] + 1e-3
+    beam = ((np.arctan2(x, y) / half_angle + 1) / 2 * (BEAMS - 1)).astype(np.float32)
+    depth = np.hypot(x, y).astype(np.float32)
+    outside = (beam < 0) | (beam > BEAMS - 1) | (depth > height - 1)
+    for phase in phases:
+        brightness = np.full((height, width), TISSUE, np.float32)
+        mask = np.zeros((height, width), np.uint8)
+        for shape in shapes_of(heart, view, phase):
+            paint(brightness, heart, shape, TISSUE + contrast * (shape.brightness - TISSUE))
+            if shape.label:
+                paint(mask, heart, shape, shape.label)
+        blurred = cv2.GaussianBlur(brightness, (0, 0), height / 200)
+        echoes = cv2.remap(factor * speckle(height, rng), beam, depth, cv2.INTER_LINEAR)
+        image = np.rint(np.minimum(blurred * echoes, 255))
+        image[outside] = mask[outside] = 0
+        yield image.astype(np.uint8), mask
+
+
+def draw_heart(patient: Patient, half_angle: float, rng: np.random.Generator) -> Heart:
     """One view of a patient's heart. Weak hearts are wide."""
     heart = Heart(
+        ef=patient.ef / 100,
         length=patient.length * rng.uniform(0.97, 1.03),
         half_width=patient.length * (0.37 - 0.0012 * patient.ef + rng.uniform(-0.03, 0.03)),
         wall=rng.uniform(0.08, 0.115),
         atrium=rng.uniform(0.21, 0.29),
-        ef=patient.ef / 100,
         bend=rng.uniform(-0.04, 0.05),
         tilt=rng.uniform(-0.18, 0.06),
-        top=(rng.uniform(-0.05, 0.03), 0.07),
+        x=rng.uniform(-0.05, 0.03),
+        y=0.07,
     )
     # Move it down until its walls lie inside the sector
     x, y = place(heart, np.concatenate([ventricle(heart, phase)[1] for phase in (0, 1)])).T
-    missing = np.max(np.abs(x) / np.tan(half_angle(*patient.size)) - y) + 0.015
-    return heart._replace(top=(heart.top[0], heart.top[1] + max(0, missing)))
+    missing = np.max(np.abs(x) / np.tan(half_angle) - y) + 0.015
+    return heart._replace(y=heart.y + max(0, missing))
 
 
 def ventricle(heart: Heart, phase: float) -> tuple[Points, Points]:
     """Outlines of the left ventricle's cavity and of its outer wall; phase 0 is ED, 1 is ES.
+
+    The points run from the left end of the base over the apex to the right end.
 
     The CAMUS authors' script_camus_ef.ipynb gives the discs of ED and ES one height, so the volume
     is proportional to the product of the two views' diameters. To eject a share of it, each
@@ -113,59 +141,41 @@ def ventricle(heart: Heart, phase: float) -> tuple[Points, Points]:
     half_width = heart.half_width * np.sqrt(1 - ejected)
     length = heart.length * (1 - 0.25 * ejected)
     wall = heart.wall * (1 + 0.6 * ejected)
-    cavity = bullet(length, half_width) + (0, 0.6 * wall)
-    return cavity, bullet(length + 0.8 * wall, half_width + wall)
+    depth = np.linspace(0, 1, 32) ** 2  # squared: close together at the apex
+    half = 1.57 * np.sqrt(depth) * (1 - depth**2 / 2)  # a bullet, 1 at its widest
+    bullet = np.stack([np.append(-half[::-1], half), np.append(depth[::-1], depth)], 1)
+    cavity = bullet * (half_width, length) + (0, 0.6 * wall)
+    return cavity, bullet * (half_width + wall, length + 0.8 * wall)
 
 
-def bullet(length: float, half_width: float) -> Points:
-    """An outline with a round tip at (0, 0) and a straight base, widest below the middle.
+def shapes_of(heart: Heart, view: str, phase: float) -> list[Shape]:
+    """The left ventricle, the left atrium below it, and the mitral valve between them.
 
-    The points run from the left end of the base over the tip to the right end.
+    In 4CH also the right heart, without labels. The left heart is painted over its inner side.
     """
-    depth = np.linspace(0, 1, 32) ** 2  # squared: close together at the tip
-    half = half_width * 1.57 * np.sqrt(depth) * (1 - depth**2 / 2)  # the rest is at most 1 / 1.57
-    right = np.stack([half, length * depth], 1)
-    return np.concatenate([right[::-1] * (-1, 1), right])
-
-
-def left_heart(heart: Heart, phase: float) -> list[Shape]:
-    """The left ventricle, the left atrium below it, and the mitral valve between them."""
     cavity, outer = ventricle(heart, phase)
-    hinge, base = cavity[-1]
-    angle = np.linspace(0, np.pi, 32)
+    (hinge, base), angle = cavity[-1], np.linspace(0, np.pi, 32)
     bulge = 0.06 + 0.02 * phase  # the atrium fills while the ventricle empties
     across = hinge * np.cos(angle) + bulge * np.sin(2 * angle)
     atrium = np.stack([across, base + heart.atrium * np.sin(angle)], 1)
-    return [
+    shapes = []
+    if view == "4CH":
+        shift = outer[0, 0] - 0.06  # to the left
+        right_ventricle = (cavity - (0, base)) * (1, 0.75) + (shift, base)
+        shapes += [Shape(right_ventricle, WALL, width=0.06), Shape(right_ventricle, BLOOD)]
+        shapes += [Shape(atrium + (shift, 0), BLOOD + 4)]
+    shapes += [
         Shape(atrium, TISSUE + 15, width=0.03),
         Shape(outer[40:] + (0.01, 0), PERICARDIUM, width=0.015),  # along the lateral wall
-        Shape(outer, WALL, MYOCARDIUM),
-        Shape(atrium, BLOOD + 4, ATRIUM),
-        Shape(cavity, BLOOD, CAVITY),
-        *valve(cavity[0], cavity[-1], opening=0.7 * (1 - phase)),
+        Shape(outer, WALL, STRUCTURES["myo"]),
+        Shape(atrium, BLOOD + 4, STRUCTURES["la"]),
+        Shape(cavity, BLOOD, STRUCTURES["lv"]),
     ]
-
-
-def right_heart(heart: Heart, phase: float) -> list[Shape]:
-    """The right ventricle and atrium: like the left ones, but shorter and with thin walls.
-
-    They are not in the mask. The left heart is painted over their inner sides.
-    """
-    right = heart._replace(length=0.75 * heart.length, wall=0.03)
-    (cavity, outer), (right_cavity, _) = ventricle(heart, phase), ventricle(right, phase)
-    shift = (outer[0, 0] - 0.06, cavity[0, 1] - right_cavity[0, 1])  # bases at the same depth
-    shapes = left_heart(right, phase)
-    return [shape._replace(points=shape.points + shift, label=0) for shape in shapes]
-
-
-def valve(left: Points, right: Points, opening: float) -> list[Shape]:
-    """Two bright leaflets between two points where they hang; opening 0 is closed."""
-    middle, width = (left + right) / 2, right[0] - left[0]
-    shapes = []
-    for hinge in (left, right):
-        tip = middle + 0.4 * opening * (hinge - middle) - (0, (0.08 + 0.2 * opening) * width)
-        leaflet = np.stack([hinge, (hinge + tip) / 2 - (0, 0.03 * width), tip])
-        shapes += [Shape(leaflet, VALVE, width=0.008), Shape(hinge[None], VALVE - 30, width=0.03)]
+    opening = 0.7 * (1 - phase)
+    for side in (-hinge, hinge):  # a leaflet of the valve hangs on each
+        tip = 0.4 * opening * side, base - (0.16 + 0.4 * opening) * hinge
+        leaflet = np.array([(side, base), tip])
+        shapes += [Shape(leaflet, VALVE, width=0.008), Shape(leaflet[:1], VALVE - 30, width=0.03)]
     return shapes
 
 
@@ -174,33 +184,20 @@ def place(heart: Heart, points: Points) -> Points:
     across, along = points.T
     across = across + heart.bend * np.sin(np.pi * along)
     sin, cos = np.sin(heart.tilt), np.cos(heart.tilt)
-    return np.stack([cos * across - sin * along, sin * across + cos * along], 1) + heart.top
+    x, y = cos * across - sin * along, sin * across + cos * along
+    return np.stack([x + heart.x, y + heart.y], 1)
 
 
-def paint(picture: Floats | Pixels, heart: Heart, shape: Shape, value: float) -> None:
+def paint(canvas: Floats | Picture, heart: Heart, shape: Shape, value: float) -> None:
     """Fill a shape, or draw its line."""
-    height, width = picture.shape
+    height, width = canvas.shape
     pixels = place(heart, shape.points) * height + ((width - 1) / 2, 0)
     points = np.round(pixels * 16).astype(np.int32)  # OpenCV counts in 16ths of a pixel (shift 4)
     if shape.width:
         thickness = max(1, round(shape.width * height))
-        cv2.polylines(picture, [points], False, value, thickness, cv2.LINE_8, shift=4)
+        cv2.polylines(canvas, [points], False, value, thickness, cv2.LINE_8, shift=4)
     else:
-        cv2.fillPoly(picture, [points], value, cv2.LINE_8, shift=4)
-
-
-def half_angle(width: int, height: int) -> float:
-    """Of a sector that fills the picture, with its tip in the middle of the upper edge."""
-    return float(np.arcsin(width / 2 / height))
-
-
-@functools.cache
-def beam_and_depth(width: int, height: int) -> tuple[Floats, Floats]:
-    """The beam and the depth in pixels that each pixel of the picture shows."""
-    x = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
-    y = np.arange(height, dtype=np.float32)[:, None] + np.float32(1e-3)
-    beam = (np.arctan2(x, y) / half_angle(width, height) + 1) / 2 * (BEAMS - 1)
-    return beam.astype(np.float32), np.hypot(x, y)
+        cv2.fillPoly(canvas, [points], value, cv2.LINE_8, shift=4)
 
 
 def texture(height: int, rng: np.random.Generator) -> Floats:
@@ -210,12 +207,11 @@ def texture(height: int, rng: np.random.Generator) -> Floats:
         grid = rng.normal(0, strength, (rows, columns)).astype(np.float32)
         return np.asarray(cv2.resize(grid, (BEAMS, height), interpolation=cv2.INTER_CUBIC))
 
-    depth = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    depth = np.linspace(0, 1, height)[:, None]
     near_field = 4 * np.exp(-depth / 0.015) + patches(60, 1, 0.6) * np.exp(-depth / 0.06)
-    far_field = 0.4 * np.exp(-(((depth - 0.95) / 0.04) ** 2))
     shadows = patches(1, 9, 0.15)  # of ribs and lung, along the beams
     tissue = patches(5, 4, 0.2) + patches(12, 9, 0.15) + patches(70, 30, 0.12)
-    return np.asarray(np.exp(near_field + far_field + shadows + tissue), np.float32)
+    return np.asarray(np.exp(near_field + shadows + tissue), np.float32)
 
 
 def speckle(height: int, rng: np.random.Generator) -> Floats:
@@ -229,28 +225,3 @@ def speckle(height: int, rng: np.random.Generator) -> Floats:
     echoes = cv2.GaussianBlur(scatterers, (0, 0), sigmaX=1.5, sigmaY=1.1)
     amplitude = np.sqrt(np.sqrt(cv2.magnitude(echoes[..., 0], echoes[..., 1])))
     return np.asarray(amplitude / amplitude.mean(), np.float32)
-
-
-def draw_frames(patient: Patient, view: str, phases: Iterable[float]) -> Iterator[Pair]:
-    """Draw the frames of a view at phases from 0 (ED) to 1 (ES)."""
-    width, height = patient.size
-    rng = np.random.default_rng([patient.seed, patient.number, VIEWS.index(view)])
-    heart = draw_heart(patient, rng)
-    contrast, gain = CONTRAST[patient.qualities[view]], rng.uniform(0.7, 1.15)
-    factor = gain * texture(height, rng)
-    beam, depth = beam_and_depth(width, height)
-    outside = (beam < 0) | (beam > BEAMS - 1) | (depth > height - 1)
-    for phase in phases:
-        shapes = right_heart(heart, phase) if view == "4CH" else []
-        shapes += left_heart(heart, phase)
-        brightness = np.full((height, width), TISSUE, np.float32)
-        mask = np.zeros((height, width), np.uint8)
-        for shape in shapes:
-            paint(brightness, heart, shape, TISSUE + contrast * (shape.brightness - TISSUE))
-            if shape.label:
-                paint(mask, heart, shape, shape.label)
-        blurred = cv2.GaussianBlur(brightness, (0, 0), height / 200)
-        echoes = cv2.remap(factor * speckle(height, rng), beam, depth, cv2.INTER_LINEAR)
-        gray = np.rint(np.minimum(blurred * echoes, 255))
-        gray[outside] = mask[outside] = 0
-        yield gray.astype(np.uint8), mask

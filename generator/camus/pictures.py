@@ -4,174 +4,111 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from camus.pixels import Picture
 
 Colour = tuple[int, int, int]
-Place = tuple[int, int]  # x, y: pixels from the left and from the top
 Legend = Sequence[tuple[str, Colour]]
+Bars = Mapping[str, Sequence[float]]  # the name below a group of bars, and their values
 
 COLUMNS, THUMBNAIL, GAP = 6, 152, 10  # 982 pixels wide: GitHub shows a README at 830
-PANEL_WIDTH, PANEL_HEIGHT, MARGIN = 508, 340, 16
-TEXT_SCALE, TITLE_SCALE, LINE = 0.5, 0.6, 20  # LINE: height of a line of text in pixels
-TEXT, GRAY, LIGHT_GRAY = (40, 40, 40), (120, 120, 120), (225, 225, 225)
+PANEL_WIDTH, PANEL_HEIGHT = 491, 290
+FONT, TEXT_SCALE, TITLE_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0.6
+LINE = 20  # height of a line of text, pixels
+TEXT, GRAY = (40, 40, 40), (120, 120, 120)
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
 BLUE, ORANGE, GREEN = (178, 114, 0), (0, 159, 230), (115, 158, 0)
-COLOURS = {0: LIGHT_GRAY, 1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
-
-
-def _readable(text: str) -> str:
-    """The text with "?" for what OpenCV cannot draw: it crashes on names that are not Unicode.
-
-    OpenCV 4 draws ASCII only.
-    """
-    if int(cv2.__version__.split(".")[0]) < 5:
-        text = text.replace("·", "-").encode("ascii", "replace").decode()
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def text_width(text: str, scale: float = TEXT_SCALE) -> int:
-    """The width of a line of text in pixels."""
-    return int(cv2.getTextSize(_readable(text), cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0])
+STRUCTURE_COLOURS = {1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
 
 
 def write_text(
-    canvas: Picture, text: str, place: Place, scale: float = TEXT_SCALE, centred: bool = False
-) -> None:
-    """Write lines of text. place: the left end, or the middle, of the first base line."""
-    for number, line in enumerate(text.split("\n")):
-        left = place[0] - (text_width(line, scale) // 2 if centred else 0)
-        start, font = (left, place[1] + number * LINE), cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(canvas, _readable(line), start, font, scale, TEXT, 1, cv2.LINE_AA)
+    canvas: Picture, text: str, x: int, y: int, scale: float = TEXT_SCALE, centred: bool = False
+) -> int:
+    """Write lines of text; the width of the last one in pixels.
 
-
-def shorten(line: str, width: int = THUMBNAIL) -> str:
-    """A line of text of at most `width` pixels. The end is kept, which tells names apart."""
-    while text_width(line) > width:
-        line = f"...{line[4:]}"
-    return line
-
-
-def thumbnail(picture: npt.NDArray[Any]) -> Picture:
-    """A picture as 8-bit colour, its longer side THUMBNAIL pixels.
-
-    picture: (height, width) or (height, width, channels), blue first. Other types than uint8 are
-    scaled so that their maximum is white; a fourth channel is left out.
+    x: the left end of each line, or its middle. y: the first base line.
     """
-    if picture.dtype != np.uint8:
-        values = np.nan_to_num(picture.astype(np.float64)).clip(0)
-        picture = (values * (255 / max(values.max(), 1e-9))).astype(np.uint8)
-    scale = THUMBNAIL / max(picture.shape[:2])
-    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
-    small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.dstack([small] * 3) if small.ndim == 2 else small[:, :, :3]
+    width = 0
+    for number, line in enumerate(text.split("\n")):
+        line = line.encode("ascii", "replace").decode()  # OpenCV 4 cannot draw other letters
+        width = cv2.getTextSize(line, FONT, scale, 1)[0][0]
+        start = (x - width // 2 if centred else x, y + number * LINE)
+        cv2.putText(canvas, line, start, FONT, scale, TEXT, 1, cv2.LINE_AA)
+    return width
 
 
-def placeholder(text: str) -> Picture:
-    """A gray tile with a text, in place of a thumbnail."""
-    canvas = np.full((THUMBNAIL, THUMBNAIL, 3), LIGHT_GRAY, np.uint8)
-    write_text(canvas, text, (THUMBNAIL // 2, THUMBNAIL // 2 + 5), centred=True)
+def heading(title: str, legend: Legend, width: int = 2 * PANEL_WIDTH) -> Picture:
+    """A strip with a title and, below it, coloured squares with their names."""
+    canvas = np.full((66 if legend else 40, width, 3), 255, np.uint8)
+    write_text(canvas, title, GAP, 26, TITLE_SCALE)
+    x = GAP
+    for name, colour in legend:
+        cv2.rectangle(canvas, (x, 42), (x + 12, 54), colour, -1)
+        cv2.rectangle(canvas, (x, 42), (x + 12, 54), GRAY, 1)
+        x += 44 + write_text(canvas, name, x + 20, 54)
     return canvas
 
 
-def draw_outlines(tile: Picture, labels: Picture) -> None:
-    """Draw the outline of each structure onto the thumbnail of its image.
+def thumbnail(picture: Picture) -> Picture:
+    """A square picture, (height, width) or with colours, as a canvas of THUMBNAIL pixels a side."""
+    small = cv2.resize(picture, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return np.asarray(
+        small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8
+    )
 
-    labels: (height, width) of the image, values 0..3. A border that two structures share is drawn
-    once, in the colour of the lower label.
+
+def overlay(image: Picture, labels: Picture) -> Picture:
+    """A thumbnail of an image with the outline of each structure. Both arrays: (height, width).
+
+    A border that two structures share is drawn in the colour of the lower label.
     """
-    height, width = tile.shape[:2]
-    drawn = np.zeros((height, width), np.uint8)
-    for label in (1, 2, 3):
-        region = cv2.resize(cv2.inRange(labels, label, label), (4 * width, 4 * height))
-        region = cv2.inRange(region, 128, 255)
+    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    width = max(1, round(1.3 * len(image) / THUMBNAIL))
+    for label, colour in sorted(STRUCTURE_COLOURS.items(), reverse=True):
+        region = cv2.inRange(labels, label, label)
         outlines, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        # From pixels of the enlarged region to 16ths of a pixel: 16 * ((p + 0.5) / 4 - 0.5)
-        fixed = [np.asarray(outline * 4 - 6, np.int32) for outline in outlines]
-        line = np.zeros((height, width), np.uint8)
-        cv2.polylines(line, fixed, True, 255, 1, cv2.LINE_AA, 4)
-        line[drawn > 0] = 0
-        drawn = np.maximum(drawn, cv2.dilate(line, np.ones((3, 3))))
-        weight = line[:, :, None] / 255
-        tile[:] = np.rint(tile * (1 - weight) + weight * np.array(COLOURS[label]))
+        cv2.drawContours(canvas, outlines, -1, colour, width, cv2.LINE_AA)
+    return thumbnail(np.asarray(canvas, np.uint8))
 
 
 def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend: Legend) -> Picture:
-    """A title and a legend, and below them tiles with their captions, COLUMNS in a row."""
+    """A title and a legend, and below them square tiles with their captions, COLUMNS in a row."""
     lines = 1 + max((caption.count("\n") for caption in captions), default=0)
-    cell = THUMBNAIL + LINE * lines + 2 * GAP
-    width = GAP + COLUMNS * (THUMBNAIL + GAP)
-    canvas = np.full((math.ceil(len(tiles) / COLUMNS) * cell, width, 3), 255, np.uint8)
-    for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        top, left = index // COLUMNS * cell, GAP + index % COLUMNS * (THUMBNAIL + GAP)
-        rows, columns = tile.shape[:2]
-        y, x = top + (THUMBNAIL - rows) // 2, left + (THUMBNAIL - columns) // 2
-        canvas[y : y + rows, x : x + columns] = tile
-        place = (left + THUMBNAIL // 2, top + THUMBNAIL + LINE - 2)
-        lines_of_caption = [shorten(line) for line in caption.split("\n")]
-        write_text(canvas, "\n".join(lines_of_caption), place, centred=True)
-    return np.vstack([_heading(title, legend, width, GAP), canvas])
+    cell, step = THUMBNAIL + LINE * lines + 2 * GAP, THUMBNAIL + GAP
+    canvas = np.full((cell * math.ceil(len(tiles) / COLUMNS), 2 * PANEL_WIDTH, 3), 255, np.uint8)
+    for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        top, left = cell * (number // COLUMNS), GAP + step * (number % COLUMNS)
+        canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] = tile
+        below = canvas[:, left : left + THUMBNAIL]  # which cuts off what is too long
+        write_text(below, caption, THUMBNAIL // 2, top + THUMBNAIL + LINE - 2, centred=True)
+    return np.vstack([heading(title, legend), canvas])
 
 
-def _heading(title: str, legend: Legend, width: int, margin: int) -> Picture:
-    """A strip with a title and, below it, coloured squares with their names."""
-    canvas = np.full((40 + LINE * 2 * len(legend), width, 3), 255, np.uint8)
-    write_text(canvas, title, (margin, 26), TITLE_SCALE)
-    x, y = margin, 26 + (LINE + 8 if legend else 0)
-    for name, colour in legend:
-        length = 20 + text_width(name)
-        if x > margin and x + length > width - margin:
-            x, y = margin, y + LINE
-        cv2.rectangle(canvas, (x, y - 12), (x + 12, y), colour, -1)
-        cv2.rectangle(canvas, (x, y - 12), (x + 12, y), GRAY, 1)
-        write_text(canvas, name, (x + 20, y))
-        x += length + 24
-    return canvas[: y + 14]
-
-
-def two_columns(title: str, panels: Sequence[Picture]) -> Picture:
-    """Charts in two columns under a title."""
-    blank = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
-    panels = [*panels, blank] if len(panels) % 2 else panels
-    rows = [np.hstack(pair) for pair in zip(panels[::2], panels[1::2], strict=True)]
-    return np.vstack([_heading(title, [], 2 * PANEL_WIDTH, MARGIN), *rows])
-
-
-def chart(
-    title: str, legend: Legend, groups: Sequence[str], values: npt.NDArray[Any],
-    full: npt.NDArray[Any], number: str,
-) -> Picture:  # fmt: skip
-    """Groups of bars, one bar per entry of the legend, with their numbers.
-
-    groups: names to write under the bars; may have several lines. values: (legend, groups); one
-    that is not a number has no bar. full: (legend,), the values whose bars fill the chart.
-    number: how a value is written above its bar, such as "{:.0f}".
-    """
-    canvas = np.full((PANEL_HEIGHT, PANEL_WIDTH, 3), 255, np.uint8)
-    heading = _heading(title, legend, PANEL_WIDTH, MARGIN)
-    canvas[: len(heading)] = heading
-    top, bottom = len(heading) + LINE, PANEL_HEIGHT - 3 * LINE
-    slot = (PANEL_WIDTH - 2 * MARGIN) / len(groups)
-    bar = int(min(56, 0.88 * slot / len(legend)))
-    for group, name in enumerate(groups):
-        middle = int(MARGIN + (group + 0.5) * slot)
-        for series, (_, colour) in enumerate(legend):
-            value = values[series][group]
-            if np.isnan(value):
-                continue
-            left = middle + int((series - len(legend) / 2) * bar)
-            y = bottom - round((bottom - top) * value / max(1, full[series]))
-            canvas[y:bottom, left + 2 : left + bar - 1] = colour
-            write_text(canvas, number.format(value), (left + bar // 2, y - 6), centred=True)
-        write_text(canvas, name, (middle, bottom + LINE), centred=True)
-    cv2.line(canvas, (MARGIN, bottom), (PANEL_WIDTH - MARGIN, bottom), GRAY, 1)
+def chart(title: str, bars: Bars, colours: Sequence[Colour]) -> Picture:
+    """Groups of bars, one bar per colour, with their values above them."""
+    canvas = heading(title, [], PANEL_WIDTH)
+    canvas = np.vstack([canvas, np.full((PANEL_HEIGHT - 40, PANEL_WIDTH, 3), 255, np.uint8)])
+    top, bottom = 66, PANEL_HEIGHT - 3 * LINE
+    highest = max(1, *(max(values) for values in bars.values()))
+    slot = (PANEL_WIDTH - 2 * GAP) / len(bars)
+    width = int(min(48, 0.88 * slot / len(colours)))
+    for group, (name, values) in enumerate(bars.items()):
+        middle = int(GAP + (group + 0.5) * slot)
+        for series, (value, colour) in enumerate(zip(values, colours, strict=True)):
+            left = middle + int((series - len(colours) / 2) * width)
+            y = bottom - round((bottom - top) * value / highest)
+            canvas[y:bottom, left + 2 : left + width - 1] = colour
+            text = f"{value:,}" if isinstance(value, int) else f"{value:.1f}"
+            write_text(canvas, text, left + width // 2, y - 6, centred=True)
+        lines = textwrap.wrap(name, int(slot / 9), max_lines=2, placeholder=" ...")
+        write_text(canvas, "\n".join(lines), middle, bottom + LINE, centred=True)
+    cv2.line(canvas, (GAP, bottom), (PANEL_WIDTH - GAP, bottom), GRAY, 1)
     return canvas
 
 

@@ -1,25 +1,22 @@
-"""Which patient goes to train, valid or test. Pure functions; a row is a row of metadata.csv."""
+"""Which patient goes to train, valid or test. Pure functions; rows are those of metadata.csv."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
+
+from camus.facts import EF_BANDS, QUALITIES, SUBSETS, UNKNOWN
 
 Rows = Sequence[Mapping[str, str]]
 
-SUBSETS = ("train", "valid", "test")
-# Bands of the ejection fraction, percent, of Leclerc et al. 2019: at risk, between, healthy
-EF_BANDS = ("45 % or less", "45 to 55 %", "55 % or more")
-QUALITIES = ("Good", "Medium", "Poor")
-UNKNOWN = "unknown"
-
 
 def shuffled(keys: Iterable[str], seed: int) -> list[str]:
-    """Sorted, then shuffled. random() gives the same numbers on every platform and version."""
+    """Sorted, then shuffled; the same on every platform and version of Python."""
     generator = random.Random(seed)
-    return sorted(sorted(set(keys)), key=lambda _: generator.random())
+    # Not generator.shuffle: a seed must keep giving the split that it always gave
+    place = {key: generator.random() for key in sorted(set(keys))}
+    return sorted(place, key=place.__getitem__)
 
 
-def subset_sizes(total: int, ratios: Sequence[float | Fraction]) -> list[int]:
+def subset_sizes(total: int, ratios: Sequence[float]) -> list[int]:
     """How many of a total go to each subset: rounded by largest remainders.
 
     A subset with a ratio above 0 gets at least one, as long as there are enough.
@@ -55,8 +52,13 @@ def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
 
 def ef_band(rows: Rows) -> str:
     """The band of a patient's ejection fraction, which is the same in all rows."""
-    ef = next((float(row["ef"]) for row in rows if row.get("ef")), None)
-    return UNKNOWN if ef is None else EF_BANDS[(ef > 45) + (ef >= 55)]
+    try:
+        ef = float(next(row["ef"] for row in rows if row.get("ef")))
+    except (StopIteration, ValueError):  # not given, or changed by hand
+        return UNKNOWN
+    if ef <= 45:
+        return EF_BANDS[0]
+    return EF_BANDS[1] if ef < 55 else EF_BANDS[2]
 
 
 def worse_quality(rows: Rows) -> str:
