@@ -93,8 +93,8 @@ def test_legal_files(data: bytes, compress: bool, expected: Any) -> None:
         (build.nifti(FRAME, datatype=128, bitpix=24), "holds RGB, not gray values"),
         (build.nifti(FRAME, "<c8"), "holds complex64, not gray values"),
         (build.nifti(FRAME, vox_offset=348), "unusable header"),
-        (build.nifti(FRAME, vox_offset=np.nan), "more than any"),
-        (build.nifti(FRAME, vox_offset=1e30), "more than any"),
+        (build.nifti(FRAME, vox_offset=np.nan), "impossible vox_offset"),
+        (build.nifti(FRAME, vox_offset=1e30), "impossible vox_offset"),
         (build.nifti(FRAME, "<i2", scl_slope=1, scl_inter=np.inf), "unusable header"),
         (ZIPPED[:30], "is not a NIfTI-1 file|is cut short"),
         (ZIPPED[:-9], "is cut short"),
@@ -108,6 +108,12 @@ def test_legal_files(data: bytes, compress: bool, expected: Any) -> None:
 def test_bad_files(data: bytes, reason: str) -> None:
     with pytest.raises(PairError, match=f"^x.nii .*({reason})"):
         scan(data)
+
+
+@pytest.mark.parametrize("fields", [{"quatern_b": 2}, {"quatern_c": np.nan}, {"qform_code": 77}])
+def test_directions_that_cannot_be_say_nothing(fields: dict[str, Any]) -> None:
+    found = scan(build.nifti(FRAME, **{"sform_code": 0, "qform_code": 1, **fields}))
+    assert found.axes == "" and np.array_equal(found.frames, [FRAME])
 
 
 def test_zeros_after_gzip_data_do_no_harm() -> None:

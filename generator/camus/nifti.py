@@ -102,10 +102,7 @@ def read(path: Path, to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint
             values = np.frombuffer(block, dtype).reshape(height, width)
             frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
         content.check_end()
-        axes = ""
-        if header["sform_code"] or header["qform_code"]:
-            axes = _axes(header.get_best_affine()[:3, :3].tobytes())
-        return Scan(frames, spacing, axes)
+        return Scan(frames, spacing, _axes(header))
     except PairError as error:
         reason = str(error)
     except (zlib.error, inflate.error) as error:
@@ -132,20 +129,30 @@ def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     if len(shape) < 2 or min(shape) < 1 or sum(length > 1 for length in shape[2:]) > 1:
         sizes = " x ".join(map(str, shape))
         raise PairError(f"has {sizes} values, not width x height or width x height x frames")
-    if math.prod(shape) > LARGEST or not 0 <= header["vox_offset"] <= LARGEST:
+    if math.prod(shape) > LARGEST:
         raise PairError(f"announces {math.prod(shape):,} pixels, more than any echocardiogram has")
+    if not 0 <= header["vox_offset"] <= LARGEST:
+        raise PairError("has an impossible vox_offset in its header")
     if header.get_data_dtype().kind not in "iuf":
         raise PairError(f"holds {header.get_value_label('datatype')}, not gray values or labels")
     return header, (x, y)
 
 
+def _axes(header: Nifti1Header) -> str:
+    if not (header["sform_code"] or header["qform_code"]):
+        return ""
+    try:
+        return _axis_names(header.get_best_affine()[:3, :3].tobytes())
+    except (HeaderDataError, ValueError):  # directions that cannot be
+        return ""
+
+
 @functools.lru_cache  # all files of the release have one affine, and this takes a while
-def _axes(affine: bytes) -> str:
+def _axis_names(affine: bytes) -> str:
     matrix = np.eye(4)
     matrix[:3, :3] = np.frombuffer(affine).reshape(3, 3)
-    if not np.isfinite(matrix).all() or not matrix[:, :2].any(axis=0).all():
-        return ""
-    return "".join(name or "?" for name in aff2axcodes(matrix)[:2])
+    names = aff2axcodes(matrix)[:2] if np.isfinite(matrix).all() else ()
+    return "".join(names) if all(names) else ""
 
 
 def check_geometry(image: Scan, mask: Scan) -> None:
