@@ -103,11 +103,12 @@ def generate(args: argparse.Namespace) -> int:
     args.views = [view for view in VIEWS if view in args.views]
     args.structures = [name for name in STRUCTURES if name in args.structures]
     args.image_quality = [word for word in QUALITIES if word in args.image_quality]
+    args.instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     args.mask_format = "png" if args.masks == "index" else args.format
     folder = database.find_database(args.database, Path(__file__).resolve().parents[1])
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} lies in the database {folder}: choose another folder")
-    sources, problems = database.find_sources(folder, args.frames, args.views)
+    sources, problems = database.find_sources(folder, args.views, args.instants)
     if not sources and not problems:
         other = "key" if args.frames == "sequence" else "sequence"
         views = " and ".join(args.views)
@@ -159,8 +160,7 @@ def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) ->
     if left_out:
         cli.say(f"{cli.counted(len(left_out), 'view')} left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
-    instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
-    release = {"_".join(parts) for parts in product(patients, args.views, instants)}
+    release = {"_".join(parts) for parts in product(patients, args.views, args.instants)}
     if missing := release - {source.name for source in there}:
         absent = len(patients - {source.patient for source in there})
         thing = "pairs" if args.frames == "key" else "half sequences"

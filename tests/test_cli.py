@@ -141,7 +141,8 @@ def test_a_full_disk_leaves_everything_as_it_was() -> None:
         name = f"patient000{number}_2CH_ED"
         build.write_pair(DATABASE, name, image, 0 * image + 1, spacing=spacing)
     line = refusal(run(GENERATOR, DATABASE, MASTER, preexec_fn=fill_disk))
-    assert "File too large" in line and not MASTER.exists()
+    assert line == f"{GENERATOR.name}: {MASTER.resolve()}: File too large\n"
+    assert not MASTER.exists()
     assert run(GENERATOR, DATABASE, MASTER, "--size", 64)[0] == 0
     before = build.tree(MASTER)
     refusal(run(GENERATOR, DATABASE, MASTER, "--overwrite", preexec_fn=fill_disk))

@@ -159,7 +159,7 @@ def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict
     mask = np.where(kept, np.array(LEVELS[masks], np.uint8)[LABELS], np.uint8(0))
     drawn = draw([pair(mask=mask)], phantom=True, masks=masks, structures=structures)
     for kind in ("images", "masks", "overlays"):
-        assert shows(drawn[kind], "train: 1 of 1 phantom pairs", title=True)
+        assert shows(drawn[kind], "train: 1 of 1 phantom pair", title=True)
     assert (tile(drawn["images"]) == 90).all()
     for text, level in legend.items():
         assert shows(drawn["masks"], text) and has(drawn["masks"][40:56], (level,) * 3)
@@ -190,7 +190,7 @@ def test_statistics() -> None:
     assert shows(canvas, "CAMUS", title=True)
     for text, colour in (
         ("train: 4 pairs, 2 patients", BLUE),
-        ("test: 2 pairs, 1 patients", GREEN),
+        ("test: 2 pairs, 1 patient", GREEN),
     ):
         assert shows(canvas, text) and has(canvas[:66], colour)
     upper, lower = np.vsplit(canvas[66:], 2)

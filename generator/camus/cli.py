@@ -113,7 +113,7 @@ def run(
     except RefusalError as error:
         problem = str(error)
     except OSError as error:
-        problem = ": ".join(filter(None, [error.filename, error.strerror or str(error)]))
+        problem = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
     except MemoryError:
         problem = "out of memory: use fewer --jobs, or close other programs"
     except KeyboardInterrupt as interrupt:

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from camus.files import entries
 PLACES = ("", "CAMUS_public/database_nifti", "database_nifti")
 DOWNLOAD = (
     f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
-    "generator/make_phantom_database.py CAMUS_public"
+    "generator/make_phantom_database.py phantoms"
 )
 EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
 # What to do where such names lie in place of patient folders
@@ -81,12 +82,11 @@ def _hint(names: list[str]) -> str:
 
 
 def find_sources(
-    database: Path, frames: str, views: list[str]
+    database: Path, views: Sequence[str], instants: Sequence[str]
 ) -> tuple[list[Source], dict[str, str]]:
-    """The sources that are asked for, sorted by name; and problems, as {name: reason}.
+    """The sources of these views and instants, sorted by name; and problems, as {name: reason}.
 
-    frames: "key" or "sequence". A NIfTI file that is neither read nor left out by these options
-    is a problem, and so is a patient that gives nothing.
+    A NIfTI file of no source is a problem, and so is a patient that gives nothing.
     Raises RefusalError if there is no NIfTI file at all.
     """
     problems: dict[str, str] = {}
@@ -108,7 +108,7 @@ def find_sources(
             problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
         elif path.parent != database / match["patient"]:
             problems[name] = f"is not read: it must lie in {database / match['patient']}"
-        elif match["view"] in views and (match["instant"] in KEY_INSTANTS) == (frames == "key"):
+        elif match["view"] in views and match["instant"] in instants:
             files_of[match.group("name", "patient", "view", "instant")].append(path)
     sources = []
     for (name, patient, view, instant), paths in sorted(files_of.items()):

@@ -50,6 +50,9 @@ def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterat
                 yield part
             except KeyboardInterrupt:
                 raise KeyboardInterrupt("nothing was changed") from None
+            except OSError as error:
+                error.filename = error.filename or target  # a full disk does not say where
+                raise
             if (part / DATASET_JSON).exists():
                 # Once more, since other programs may have written to the target meanwhile
                 _check_replaceable(target, made_by, overwrite, made)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from camus import RefusalError, pictures
+from camus.cli import counted
 from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS, UNKNOWN
 from camus.metadata import Description, Row
 from camus.pixels import Picture
@@ -71,8 +72,8 @@ def _sheets(
         mirrored = "\nmirrored" if row["mirrored"] == "1" else ""
         patient = row["patient"].removeprefix("patient")
         captions.append(f"{patient} {row['view']}{frame} {row['instant']}{mirrored}")
-    phantom = "phantom " if description["phantom"] else ""
-    title = f"train: {len(captions)} of {len(train):,} {phantom}pairs"
+    pairs = counted(len(train), "phantom pair" if description["phantom"] else "pair")
+    title = f"train: {len(captions)} of {pairs}"
     remark = ", masks brightened" if is_index else ""
     labels = [(x["label"], x["name"], x["gray_level"]) for x in description["labels"]]
     grays = [(f"{name}: {level}", (level * int(brighten),) * 3) for _, name, level in labels]
@@ -98,7 +99,8 @@ def _statistics(
             labels = label_of_level[_read(master / row["mask_file_name"])]
             for label in description["labels"]:
                 pixels[label["name"]] += int((labels == label["label"]).sum())
-        legend.append((f"{subset}: {len(rows):,} pairs, {len(patients):,} patients", colour))
+        sizes = counted(len(rows), "pair"), counted(len(patients), "patient")
+        legend.append((f"{subset}: {', '.join(sizes)}", colour))
         instants.append(Counter(row["instant"] for row in rows))
         bands.append(_percent(Counter(map(ef_band, patients.values()))))
         qualities.append(_percent(Counter(map(worse_quality, patients.values()))))
@@ -108,7 +110,7 @@ def _statistics(
         _chart("Number of pairs", (*KEY_INSTANTS, BETWEEN), instants),
         _chart("Ejection fraction: % of patients", EF_BANDS, bands),
         _chart("Image quality, worse view: % of patients", QUALITIES, qualities),
-        _chart(f"Structures: % of pixels, up to {COUNTED_MASKS} masks", structures, areas),
+        _chart(f"Structures: % of pixels in up to {COUNTED_MASKS} masks", structures, areas),
     ]
     title = "Phantom patients" if description["phantom"] else "CAMUS"
     rows_of_charts = [np.hstack(charts[:2]), np.hstack(charts[2:])]
