@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import RefusalError, cli, metadata, output, phantom
-from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SUBGROUPS, VIEWS
+from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SOURCE_NAME, SUBGROUPS, VIEWS
 from camus.pixels import Picture
 from camus.splits import deal, shuffled, subset_sizes
 
@@ -25,8 +25,8 @@ MADE_BY = "make_phantom_database"
 SPACING = 0.308  # mm, as in the release
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
 MADE_FILES = (
-    r"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/(patient\d{4})/"
-    r"(\1_(2CH|4CH)_(ED|ES|half_sequence)(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg)"
+    r"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/patient\d{4}/"
+    rf"({SOURCE_NAME}(_gt)?\.nii\.gz|Info_\w+\.cfg)"
 )
 RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
 

@@ -25,7 +25,7 @@ HINTS = {
     r"patient.*\.nii(\.gz)?": f"choose the folder above, which must hold {EXPECTED} and so on",
     r"masks|train": "this was made from CAMUS; to split a master, use split_master.py",
 }
-SOURCE_FILE = re.compile(rf"{facts.SOURCE_NAME}(?P<mask>_gt)?\.nii(\.gz)?")
+SOURCE_FILE = re.compile(rf"({facts.SOURCE_NAME})(_gt)?\.nii(\.gz)?")
 # The lines of Info files that become columns of metadata.csv. LVef is of the older release
 COLUMNS = {"Sex": "sex", "Age": "age", "ImageQuality": "image_quality", "EF": "ef",
            "LVef": "ef", "FrameRate": "frame_rate"}  # fmt: skip
@@ -106,10 +106,12 @@ def find_sources(
         name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
         if not match:
             problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
-        elif path.parent != database / match["patient"]:
-            problems[name] = f"is not read: it must lie in {database / match['patient']}"
-        elif match["view"] in views and match["instant"] in instants:
-            files_of[match.group("name", "patient", "view", "instant")].append(path)
+            continue
+        parts = match.group(1, 2, 3, 4)  # the name of the source, patient, view, instant
+        if path.parent != database / parts[1]:
+            problems[name] = f"is not read: it must lie in {database / parts[1]}"
+        elif parts[2] in views and parts[3] in instants:
+            files_of[parts].append(path)
     sources = []
     for (name, patient, view, instant), paths in sorted(files_of.items()):
         masks = [path for path in paths if "_gt.nii" in path.name]

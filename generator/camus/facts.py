@@ -8,11 +8,9 @@ VIEWS = ("2CH", "4CH")  # two-chamber and four-chamber view
 KEY_INSTANTS = ("ED", "ES")  # end-diastole and end-systole, of a key frame
 HALF_SEQUENCE = "half_sequence"  # all frames from ED to ES or from ES to ED, in the instant's place
 
-# The name of a source, without _gt and suffix: patient0001_2CH_ED
-SOURCE_NAME = r"(?P<name>(?P<patient>patient.*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence))"
+# Patient, view and instant in the name of a source, without _gt and suffix: patient0001_2CH_ED
+SOURCE_NAME = r"(patient.*)_(2CH|4CH)_(ED|ES|half_sequence)"
 MIRRORED = "mirrored_"  # in front of the name of a pair that is flipped left to right
-# The name of a pair, without suffix: patient0001_2CH_ED, mirrored_patient0001_..._frame01
-PAIR_NAME = r"(mirrored_)?patient.*_(2CH|4CH)_(ED|ES|half_sequence_frame\d+)"
 
 # The label of each structure in the masks, and its name
 STRUCTURES = {"lv": 1, "myo": 2, "la": 3}

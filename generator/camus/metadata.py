@@ -102,7 +102,8 @@ def made_files(folder: Path) -> str:
     image = mask = settings.get("format")
     if settings.get("masks") == "index":
         mask = "png"
-    return rf"{METADATA}|images/{facts.PAIR_NAME}\.{image}|masks/{facts.PAIR_NAME}\.{mask}"
+    name = rf"({facts.MIRRORED})?{facts.SOURCE_NAME}(_frame\d+)?"
+    return rf"{METADATA}|images/{name}\.{image}|masks/{name}\.{mask}"
 
 
 def read_master(master: Path) -> tuple[Description, list[Row], int]:
