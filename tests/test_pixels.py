@@ -62,22 +62,6 @@ def test_place_on_the_square(width: float, height: float, fit: str, box: Box) ->
     assert pixels.place(width, height, 512, fit) == box
 
 
-sides = st.floats(0.1, 4000)
-
-
-@given(sides, sides, st.integers(16, 2048))
-def test_the_box_keeps_proportions_within_half_a_pixel(
-    width: float, height: float, size: int
-) -> None:
-    box = pixels.place(width, height, size, "pad")
-    assert max(box.width, box.height) == size
-    assert 0 <= size - 2 * box.left - box.width <= 1
-    assert 0 <= size - 2 * box.top - box.height <= 1
-    scale = size / max(width, height)
-    assert abs(box.width - width * scale) <= 0.5 + 1e-6 or box.width == 1
-    assert abs(box.height - height * scale) <= 0.5 + 1e-6 or box.height == 1
-
-
 def blobs(height: int, width: int) -> pixels.Picture:
     """A disc of label 1 off the centre in a ring of 2, and 3 in a corner."""
     y, x = np.mgrid[:height, :width]
@@ -119,11 +103,6 @@ def test_shrinking_averages_and_growing_is_cubic() -> None:
     assert pixels.resize_image(edge, 8, 1)[0, 3:5].tolist() == [23, 77]  # linear: 25, 75
 
 
-def test_one_axis_shrinks_while_the_other_grows() -> None:
-    image = np.array([[0, 100, 200, 100], [0, 100, 200, 100]], np.uint8)
-    assert pixels.resize_image(image, 2, 4).tolist() == [[50, 150]] * 4
-
-
 def test_a_disc_in_millimetres_is_a_circle() -> None:
     y, x = np.mgrid[:300, :600]
     disc = (np.hypot((x - 300) * 0.154, (y - 150) * 0.308) < 30).astype(np.uint8)
@@ -138,28 +117,18 @@ def test_a_mask_without_the_structures_asked_for_is_refused() -> None:
         pixels.paint(np.array([[0, 1, 2]], np.uint8), "gray", ["la"])
 
 
-@given(
-    st.integers(50, 100),
-    st.sampled_from(["gray", "binary"]),
-    st.integers(0, 2**32 - 1),
-    st.integers(2, 24),
-)
+@given(st.integers(50, 100), st.sampled_from(["gray", "binary"]), st.integers(0, 999))
 def test_a_jpg_mask_gives_back_every_label_or_is_refused(
-    quality: int, masks: str, seed: int, detail: int
+    quality: int, masks: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 4, (detail, detail), np.uint8)
+    coarse = rng.integers(0, 4, (2 + seed % 23,) * 2, np.uint8)
     coarse[0, 0] = 1
-    labels = pixels.resize_labels(coarse, 64, 64)
-    mask = pixels.paint(labels, masks, facts.STRUCTURES)
-    step = facts.LEVELS[masks][1]
+    mask = pixels.paint(pixels.resize_labels(coarse, 64, 64), masks, facts.STRUCTURES)
+    data, step = pixels.encode(mask, "jpg", quality), facts.LEVELS[masks][1]
+    decoded = np.array(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), int)
+    survives = np.array_equal((decoded + step // 2) // step * step, mask)
     try:
-        data = pixels.encode_mask(mask, masks, "jpg", quality)
+        assert pixels.encode_mask(mask, masks, "jpg", quality) == data and survives
     except RefusalError as error:
-        assert f"at quality {quality}" in str(error)
-        plain = cv2.imencode(".jpg", mask, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        decoded = np.array(cv2.imdecode(plain, cv2.IMREAD_GRAYSCALE), int)
-        assert not np.array_equal((decoded + step // 2) // step * step, mask)
-    else:
-        decoded = np.array(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), int)
-        assert np.array_equal((decoded + step // 2) // step * step, mask)
+        assert f"at quality {quality}" in str(error) and not survives
