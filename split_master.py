@@ -1,4 +1,4 @@
-"""Split a master into train, valid and test, which have no patient in common.
+"""Split a master into train, valid and test, by default with no patient in common.
 
 MASTER was made by generator/CAMUSImageMaskDatasetGenerator.py. DATASET gets
 test, train and valid, each with images/, masks/ and metadata.csv; the lists of
@@ -28,15 +28,11 @@ RATIOS = [0.7, 0.2, 0.1]
 
 def find_master(chosen: Path | None) -> Path:
     """The master chosen, or the only one in the default places."""
+    if chosen:
+        return chosen
     roots = Path(), Path(__file__).resolve().parent
     places = [root / name for root in roots for name in ("CAMUS-master", "generator/CAMUS-master")]
-    masters = {place.resolve(): place for place in places if (place / "images").is_dir()}
-    if chosen:
-        if not (chosen / "images").is_dir() or not (chosen / "masks").is_dir():
-            raise RefusalError(
-                f"{chosen} is not a master: it must hold the folders images and masks"
-            )
-        return chosen
+    masters = {place.resolve(): place for place in places if place.is_dir()}
     if len(masters) > 1:
         raise RefusalError(f"several masters: name one, {' or '.join(map(str, masters))}")
     if not masters:
@@ -65,9 +61,12 @@ def assign_by_lists(patients: set[str], folder: Path) -> dict[str, str]:
     folder = folder / "database_split" if (folder / "database_split").is_dir() else folder
     subset_of: dict[str, str] = {}
     for subset, name in SUBGROUPS.items():
-        if not (folder / name).is_file():
-            raise RefusalError(f"{folder / name} is missing: choose a folder with all three lists")
-        for patient in (folder / name).read_text("utf-8-sig", errors="replace").split():
+        try:
+            lines = (folder / name).read_text("utf-8-sig", errors="replace").splitlines()
+        except FileNotFoundError as error:
+            remedy = "choose a folder with all three lists"
+            raise RefusalError(f"{folder / name} is missing: {remedy}") from error
+        for patient in filter(None, map(str.strip, lines)):
             if subset_of.setdefault(patient, subset) != subset:
                 names = f"{SUBGROUPS[subset_of[patient]]} and in {name}"
                 raise RefusalError(f"{folder}: {patient} is in {names}: correct the lists")
@@ -127,9 +126,7 @@ def write(
     if not args.subgroups:
         how = {"ratios": args.ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
     description = {**description, "made_by": SPLIT, "split": how, "subsets": {}}
-    tops = "|".join([metadata.DATASET_JSON, "README.md", *SUBGROUPS.values(), *PICTURES])
-    made = f"{tops}|({'|'.join(SUBSETS)})/({metadata.made_files(dataset)})"
-    with output.new_folder(dataset, SPLIT, args.overwrite, made) as part:
+    with output.new_folder(dataset, SPLIT, args.overwrite, pattern_of) as part:
         for subset, rows in subsets.items():
             for folder, column in metadata.FOLDERS.items():
                 (part / subset / folder).mkdir(parents=True)
@@ -149,6 +146,12 @@ def write(
         metadata.write_description(part, description)
 
 
+def pattern_of(description: metadata.Description) -> str:
+    """A pattern of the files of a dataset."""
+    names = "|".join([metadata.DATASET_JSON, "README.md", *SUBGROUPS.values(), *PICTURES])
+    return f"{names}|({'|'.join(SUBSETS)})/({metadata.made_files(description)})"
+
+
 def check_options(args: argparse.Namespace) -> None:
     """Raise RefusalError for options that contradict each other; fill in the defaults."""
     if args.subgroups and (
@@ -159,9 +162,10 @@ def check_options(args: argparse.Namespace) -> None:
     if args.stratify and args.by == "pair":
         raise RefusalError("--stratify cannot be combined with --by pair")
     args.ratios, args.seed = args.ratios or RATIOS, args.seed or 0
-    if min(args.ratios) < 0 or not math.isclose(sum(args.ratios), 1):
-        total = f"{sum(args.ratios):g}"
-        raise RefusalError(f"--ratios must be 0 or more each, and sum to 1; their sum is {total}")
+    if min(args.ratios) < 0:
+        raise RefusalError(f"--ratios must be 0 or more, not {min(args.ratios):g}")
+    if not math.isclose(sum(args.ratios), 1):
+        raise RefusalError(f"--ratios must sum to 1, not to {sum(args.ratios):.9g}")
 
 
 def arguments() -> cli.Parser:

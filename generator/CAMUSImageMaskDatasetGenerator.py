@@ -40,9 +40,9 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         info, odd = database.read_info(source)
         if args.image_quality and info.get("image_quality") not in args.image_quality:
             return Outcome([], odd=odd)
-        image = nifti.read(source.image, pixels.to_gray)
+        image = nifti.read(source.image, pixels.to_gray, nifti.SIDES)
         mask = nifti.read(source.mask, pixels.to_labels)
-        nifti.check_geometry(image, mask)
+        nifti.check_same_grid(mask, image)
         instants = database.instants_shown(source, info, len(image.frames))
         height, width = image.frames[0].shape
         millimetres = width * image.spacing[0], height * image.spacing[1]
@@ -113,10 +113,9 @@ def generate(args: argparse.Namespace) -> int:
         other = "key" if args.frames == "sequence" else "sequence"
         views = " and ".join(args.views)
         raise RefusalError(f"{folder} has no {args.frames} frames of {views}: try --frames {other}")
-    descriptions = [metadata.read_description(place) for place in (folder, folder.parent)]
-    phantom = any(description.get("phantom") is True for description in descriptions)
-    made = f"{metadata.DATASET_JSON}|{metadata.made_files(args.master)}"
-    with output.new_folder(args.master, metadata.GENERATOR, args.overwrite, made) as part:
+    places = folder, folder.resolve().parent
+    phantom = any(metadata.read_description(place).get("phantom") is True for place in places)
+    with output.new_folder(args.master, metadata.GENERATOR, args.overwrite, pattern_of) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
         outcomes = cli.side_by_side(partial(convert, args, part), sources, args.jobs, "file")
@@ -125,31 +124,39 @@ def generate(args: argparse.Namespace) -> int:
             metadata.write_rows(part, rows)
             metadata.write_description(part, metadata.describe(vars(args), phantom))
     of_source = dict(zip(sources, outcomes, strict=True))
-    problems |= {source.name: made.reason for source, made in of_source.items() if made.reason}
+    problems |= {s.name: outcome.reason for s, outcome in of_source.items() if outcome.reason}
+    if not rows and not problems:
+        words = " or ".join(args.image_quality)
+        raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
     for name, reason in sorted(problems.items()):
         cli.warn(f"{name}: {reason}")
     warn_of_oddities(of_source)
     phantoms, number = "phantom " if phantom else "", len(problems)
     patients = len({source.patient for source in sources})
     cli.say(f"{folder}: {cli.counted(patients, f'{phantoms}patient')} read")
-    written = "written" if rows else "and nothing written"
-    pairs = cli.counted(len(rows), f"{phantoms}pair")
-    cli.say(f"{args.master}: {pairs} {written}, {cli.counted(number, 'problem')}")
+    pairs = cli.counted(len(rows), f"{phantoms}pair") + " written"
+    pairs = pairs if rows else "not written, no pair could be made"
+    cli.say(f"{args.master}: {pairs}, {cli.counted(number, 'problem')}")
     report_missing(args, of_source)
     return 1 if problems else 0
+
+
+def pattern_of(description: metadata.Description) -> str:
+    """A pattern of the files of a master."""
+    return f"{metadata.DATASET_JSON}|{metadata.made_files(description)}"
 
 
 def warn_of_oddities(outcomes: dict[Source, Outcome]) -> None:
     """Say in one line each what may be wrong with Info files, and with pictures."""
     if odd := sorted({line for outcome in outcomes.values() for line in outcome.odd}):
         values = cli.counted(len(odd), "value")
-        cli.warn(f"{values} of Info files left out that make no sense; the first: {odd[0]}")
+        cli.warn(f"Info files: {values} not understood, taken as missing; the first is in {odd[0]}")
     turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
     if turned:
         images, axes = cli.counted(len(turned), "image"), outcomes[turned[0]].axes
         cli.warn(
-            f"{images} in another orientation than the release ({axes}, not {RELEASE_AXES}), the "
-            f"first is {turned[0].name}: check that the apex is on top"
+            f"{images} in another orientation than the release (not {RELEASE_AXES}); the first is "
+            f"{turned[0].name} ({axes}): check that the apex is on top, and the pixel size"
         )
 
 
@@ -165,8 +172,8 @@ def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) ->
         absent = len(patients - {source.patient for source in there})
         thing = "pairs" if args.frames == "key" else "half sequences"
         cli.say(
-            f"missing of the whole release: {absent} of {len(patients)} patients, "
-            f"{len(missing):,} of {len(release):,} {thing}; the first is {min(missing)}"
+            f"of the whole release, {absent} of {len(patients)} patients and {len(missing):,} of "
+            f"{len(release):,} {thing} are missing; the first is {min(missing)}"
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import RefusalError, cli, metadata, output, phantom
-from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SOURCE_NAME, SUBGROUPS, VIEWS
+from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SUBGROUPS, VIEWS
 from camus.pixels import Picture
 from camus.splits import deal, shuffled, subset_sizes
 
@@ -24,10 +24,6 @@ from nibabel.nifti1 import Nifti1Image
 MADE_BY = "make_phantom_database"
 SPACING = 0.308  # mm, as in the release
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
-MADE_FILES = (
-    r"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/patient\d{4}/"
-    rf"({SOURCE_NAME}(_gt)?\.nii\.gz|Info_\w+\.cfg)"
-)
 RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
 
 
@@ -83,13 +79,22 @@ def write_lists(folder: Path, patients: int, seed: int) -> None:
         (folder / name).write_bytes("".join(lines).encode())
 
 
+def pattern_of(description: metadata.Description) -> str:
+    """A pattern of the files of phantoms. Real patients in their folder have other files, too."""
+    numbers = range(1, description.get("patients", 0) + 1)
+    patients = "|".join(f"patient{number:04}" for number in numbers)
+    instants = "ED|ES|half_sequence" if description.get("frames") else "ED|ES"
+    file = rf"({patients})_(2CH|4CH)_({instants})(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
+    return rf"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/({patients})/({file})"
+
+
 def make_database(args: argparse.Namespace) -> int:
     """Write phantom patients as the command line says; the exit code."""
     if args.frames == 1:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     options = {name: getattr(args, name) for name in ("patients", "frames", "seed")}
     description = {"made_by": MADE_BY, "source": PHANTOM_SOURCE, "phantom": True, **options}
-    with output.new_folder(args.folder, MADE_BY, args.overwrite, MADE_FILES) as part:
+    with output.new_folder(args.folder, MADE_BY, args.overwrite, pattern_of) as part:
         database = part / "database_nifti"
         database.mkdir()
         write = partial(write_patient, database, args.frames, args.seed)
@@ -102,7 +107,7 @@ def make_database(args: argparse.Namespace) -> int:
 
 def arguments() -> cli.Parser:
     """The command line."""
-    example = "generator/make_phantom_database.py CAMUS_public"
+    example = "generator/make_phantom_database.py phantoms"
     parser = cli.Parser(__doc__, "FOLDER", example)
     number, add = cli.whole_number, parser.add_argument
     # fmt: off

@@ -36,7 +36,10 @@ def test_the_files_of_a_master(generate: Run) -> None:
     build.write_pair(DATABASE, "patient0002_2CH_half_sequence", [IMAGE] * 2, [MASK] * 2)
     code, out, _ = generate(DATABASE, MASTER)
     assert code == 0 and "4 pairs written" in out
-    assert "497 of 500 patients, 1,996 of 2,000 pairs; the first is patient0001_2CH_ES\n" in out
+    assert (
+        "497 of 500 patients and 1,996 of 2,000 pairs are missing; the first is patient0001_2CH_E"
+        in out
+    )
     stems = [NAME, "patient0001_4CH_ES", "patient0002_2CH_ED", "patient0010_2CH_ED"]
     expected = {f"{kind}/{stem}.jpg" for kind in ("images", "masks") for stem in stems}
     assert set(build.tree(MASTER)) == expected | {"metadata.csv", "dataset.json"}
@@ -146,7 +149,7 @@ def test_odd_info_values_count_as_missing_and_are_said_once(
     for name in (NAME, "patient0001_2CH_ES"):
         build.write_info(build.write_pair(DATABASE, name), **{key: value})
     code, _, err = generate(DATABASE, MASTER, *EXACT)
-    assert code == 0 and err.startswith("1 value of Info files left out")
+    assert code == 0 and err.startswith("Info files: 1 value not understood")
     assert f"patient0001/Info_2CH.cfg: {key}: " in err and len(err) < 300 and err.count("\n") == 1
     assert {rows(MASTER)[0][name] for name in FACTS} == {"", "unknown"}
 
@@ -164,6 +167,9 @@ def test_image_quality(generate: Run, split: Run) -> None:
     assert [row["image_quality"] for row in rows(MASTER)] == ["Good"] * 2 + ["Medium"] * 2
     settings = json.loads((MASTER / "dataset.json").read_text())["settings"]
     assert settings["image_quality"] == ["Good", "Medium"]
+    options = ("--image-quality", "Poor", "--views", "4CH", "--overwrite")
+    build.write_info(build.write_pair(DATABASE, "patient0005_4CH_ED"), "4CH", ImageQuality="Good")
+    assert "no view of the image quality Poor" in refusal(generate(DATABASE, MASTER, *options))
 
 
 @pytest.mark.parametrize("place", ["", "database_nifti"])
@@ -187,8 +193,8 @@ def test_another_orientation_is_said_in_one_line(generate: Run) -> None:
     code, out, err = generate(DATABASE, MASTER)
     assert code == 0 and "3 pairs written, 0 problems" in out
     assert err == (
-        "2 images in another orientation than the release (RA, not LP), the first is "
-        "patient0002_2CH_ED: check that the apex is on top\n"
+        "2 images in another orientation than the release (not LP); the first is "
+        "patient0002_2CH_ED (RA): check that the apex is on top, and the pixel size\n"
     )
 
 
@@ -224,7 +230,7 @@ def test_half_sequence(generate: Run, info: dict[str, int], instants: list[str])
     build.write_info(folder, "4CH", **info)
     code, out, err = generate(DATABASE, MASTER, *EXACT, "--frames", "sequence")
     assert (code, err) == (0, "") and "3 pairs written" in out
-    assert "499 of 500 patients, 999 of 1,000 half sequences; the first is patient0001_2CH" in out
+    assert "499 of 500 patients and 999 of 1,000 half sequences are missing; the first is" in out
     for number in range(3):
         name = f"{SEQUENCE}_frame0{number + 1}.png"
         assert np.array_equal(picture(MASTER / "images" / name)[3:13], images[number])
@@ -267,7 +273,7 @@ def test_views(generate: Run) -> None:
     for view in ("2CH", "4CH"):
         build.write_pair(DATABASE, f"patient0001_{view}_ED")
     code, out, _ = generate(DATABASE, MASTER, "--views", "4ch")
-    assert code == 0 and "499 of 500 patients, 999 of 1,000 pairs" in out
+    assert code == 0 and "499 of 500 patients and 999 of 1,000 pairs are missing" in out
     assert [row["view"] for row in rows(MASTER)] == ["4CH"]
     assert generate(DATABASE, MASTER, "--views", "2CH", "4CH", "--overwrite")[0] == 0
     assert [row["view"] for row in rows(MASTER)] == ["2CH", "4CH"]
@@ -281,14 +287,18 @@ IMAGE_FILE, MASK_FILE = f"{NAME}.nii.gz", f"{NAME}_gt.nii.gz"
     [
         (MASK_FILE, None, f"its mask is missing, there is only the image {IMAGE_FILE}"),
         (IMAGE_FILE, None, f"its image is missing, there is only the mask {MASK_FILE}"),
-        (f"{NAME}.nii", b"", f"is there twice ({NAME}.nii, {IMAGE_FILE}, {MASK_FILE}): move"),
+        (f"{NAME}.nii", b"", f"is there twice ({NAME}.nii, {IMAGE_FILE}, {MASK_FILE}): delete"),
         (IMAGE_FILE, b"not a picture at all", f"{IMAGE_FILE} is not a NIfTI-1 file, it begins"),
         (IMAGE_FILE, gzip.compress(build.nifti(IMAGE))[:-20], f"{IMAGE_FILE} is cut short"),
         (IMAGE_FILE, build.nifti(IMAGE + 200.0), f"{IMAGE_FILE} has intensities from 200 to 359"),
         (IMAGE_FILE, build.nifti([IMAGE] * 3), "the mask has 16 x 10 pixels in 1 frames"),
         (MASK_FILE, build.nifti(MASK + 1), f"{MASK_FILE} has labels from 1 to 4, not within 0..3"),
         (MASK_FILE, build.nifti(MASK[1:]), "the mask has 16 x 9 pixels in 1 frames, the image 16"),
-        (IMAGE_FILE, build.nifti(IMAGE, spacing=(1, 1)), "the image would be 16 x 10 mm: the head"),
+        (
+            IMAGE_FILE,
+            build.nifti(IMAGE, spacing=(1, 1)),
+            f"{IMAGE_FILE} would be 16 x 10 mm: the header has",
+        ),
     ],
 )
 def test_a_bad_pair_is_named_and_the_rest_is_done(

@@ -11,7 +11,6 @@ from camus.metadata import write_description
 
 from . import build
 
-MADE = r"dataset\.json|notes\.txt|images/\w\.jpg"
 TARGET = Path("new/Ordner ä")
 HIDDEN = {kind: Path(f"new/.Ordner ä.camus-{kind}") for kind in ("part", "old")}
 
@@ -24,8 +23,12 @@ def fill(folder: Path, content: str) -> None:
     write_description(folder, {"made_by": "me", "content": content})
 
 
+def pattern(_: object) -> str:
+    return r"dataset\.json|notes\.txt|images/\w\.jpg"
+
+
 def make(content: str, overwrite: bool = False, target: Path = TARGET) -> None:
-    with output.new_folder(target, "me", overwrite, MADE) as part:
+    with output.new_folder(target, "me", overwrite, pattern) as part:
         fill(part, content)
 
 
@@ -120,7 +123,7 @@ def test_targets_that_cannot_be_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_failure_leaves_everything_as_it_was(failure: type[BaseException]) -> None:
     make("one")
     for target in (TARGET, Path("new/other")):
-        with pytest.raises(failure), output.new_folder(target, "me", True, MADE) as part:
+        with pytest.raises(failure), output.new_folder(target, "me", True, pattern) as part:
             fill(part, "two")
             raise failure
     assert tree() == made("one")
@@ -130,7 +133,7 @@ def test_a_failure_leaves_everything_as_it_was(failure: type[BaseException]) -> 
 def test_without_a_dataset_json_nothing_is_replaced() -> None:
     make("one")
     for target in (TARGET, Path("new/other")):
-        with output.new_folder(target, "me", True, MADE) as part:
+        with output.new_folder(target, "me", True, pattern) as part:
             (part / "notes.txt").write_text("two")
     assert tree() == made("one")
 
@@ -138,7 +141,7 @@ def test_without_a_dataset_json_nothing_is_replaced() -> None:
 def test_what_appears_meanwhile_is_not_replaced() -> None:
     with (
         pytest.raises(RefusalError, match="holds mine.txt, not made by me"),
-        output.new_folder(TARGET, "me", True, MADE) as part,
+        output.new_folder(TARGET, "me", True, pattern) as part,
     ):
         fill(part, "one")
         build.write(TARGET / "mine.txt", b"mine")
@@ -147,7 +150,7 @@ def test_what_appears_meanwhile_is_not_replaced() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_two_runs_into_one_folder() -> None:
-    with output.new_folder(TARGET, "me", False, MADE) as part:
+    with output.new_folder(TARGET, "me", False, pattern) as part:
         with pytest.raises(RefusalError, match="another run is writing to"):
             make("two")
         fill(part, "one")

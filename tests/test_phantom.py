@@ -1,5 +1,6 @@
 """The phantom database: the release's form, an EF that its masks show, pictures like echoes."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,9 @@ def test_overwrite_replaces_phantoms_alone(make_phantoms: Run) -> None:
     mine = build.write(Path("a/database_nifti/patient0001/mine.nii.gz"), b"")
     assert "patient0001/mine.nii.gz, not made" in refusal(make_phantoms("a", "--overwrite"))
     mine.unlink()
+    mine = build.write(Path("a/database_nifti/patient0003/Info_2CH.cfg"), b"")  # a third patient
+    assert "patient0003/Info_2CH.cfg, not made" in refusal(make_phantoms("a", "--overwrite"))
+    shutil.rmtree(mine.parent)
     assert build.tree(Path("a")) == before
     assert make_phantoms("a", "--patients", 1, "--overwrite")[0] == 0
     assert {path.name for path in Path("a/database_nifti").iterdir()} == {"patient0001"}

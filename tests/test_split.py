@@ -198,8 +198,11 @@ def test_another_master_is_split_like_an_earlier_dataset(split: Run) -> None:
     ("lists", "reason"),
     [
         (("patient0001", "", ""), "1 patient in no list of lists, the first is patient0002"),
-        (("patient0001 patient0002", "patient0002", ""), "patient0002 is in subgroup_training.txt"),
-        (("patient0001 patient0002", ""), "lists/subgroup_testing.txt is missing"),
+        (
+            ("patient0001\npatient0002", "patient0002", ""),
+            "patient0002 is in subgroup_training.txt",
+        ),
+        (("patient0001\npatient0002", ""), "lists/subgroup_testing.txt is missing"),
     ],
 )
 def test_wrong_lists(split: Run, lists: tuple[str, ...], reason: str) -> None:
@@ -292,21 +295,23 @@ def change(name: str, old: str, new: str) -> Callable[[], object]:
 
 ROW = ",patient0001,2CH,ED,"
 BREAKS: list[tuple[Callable[[], object], str]] = [
-    ((MASTER / FIRST[0]).unlink, f"{FIRST[0]} is gone, {MASTER / FIRST[1]} is not: delete it, too"),
-    ((MASTER / FIRST[1]).unlink, f"{FIRST[1]} is gone, {MASTER / FIRST[0]} is not: delete it, too"),
-    (lambda: build.write(MASTER / "masks/new.jpg", b"x"), "masks/new.jpg has no row in metadata"),
-    (change("metadata.csv", f"{FIRST[0]},", "images/x.jpg,"), "images/x.jpg is gone"),
+    ((MASTER / FIRST[0]).unlink, f"{MASTER / FIRST[1]} has lost {FIRST[0]}, the rest of its pair"),
+    ((MASTER / FIRST[1]).unlink, f"{MASTER / FIRST[0]} has lost {FIRST[1]}, the rest of its pair"),
+    (lambda: build.write(MASTER / "masks/x.jpg", b"x"), f"no row for {MASTER / 'masks/x.jpg'}"),
+    (change("metadata.csv", f"{FIRST[0]},", "images/x.jpg,"), "has lost images/x.jpg"),
     (change("metadata.csv", "_2CH_ES.jpg,masks", "_2CH_ED.jpg,masks"), "lists images/patient00"),
-    ((MASTER / "metadata.csv").unlink, "has no metadata.csv: run the generator again"),
-    (change("metadata.csv", "patient,", "patients,"), "has 0 columns 'patient'"),
+    ((MASTER / "metadata.csv").unlink, "has no metadata.csv: run the generator with --overwrite"),
+    (change("metadata.csv", "patient,", "patients,"), "has no columns 'patient'"),
     (change("metadata.csv", "own", "ef"), "has 2 columns 'ef'"),
-    (change("metadata.csv", ROW, ",patient0001"), "line 2 has not 10 values"),
-    (change("metadata.csv", ROW, f"{ROW},"), "line 2 has not 10 values"),
-    (change("metadata.csv", "file_name,", "file_name;"), "has 0 columns 'file_name'"),
-    (lambda: (MASTER / "metadata.csv").write_bytes(b"\xff"), "is not CSV in UTF-8"),
-    (lambda: (MASTER / "metadata.csv").write_text("a" * 200_000), "is not CSV in UTF-8"),
-    (change("dataset.json", "made_by", "by"), f"{MASTER} was not made by CAMUSImageMaskDataset"),
-    ((MASTER / "dataset.json").unlink, f"{MASTER} was not made by CAMUSImageMaskDatasetGenerator"),
+    (change("metadata.csv", ROW, ",patient0001"), "line 2 needs 10 values"),
+    (change("metadata.csv", ROW, f"{ROW},"), "line 2 needs 10 values"),
+    (change("metadata.csv", "file_name,", "file_name;"), "has no columns 'file_name'"),
+    (lambda: (MASTER / "metadata.csv").write_bytes(b"\xff"), "cannot be read as UTF-8 CSV"),
+    (lambda: (MASTER / "metadata.csv").write_text("a" * 200_000), "cannot be read as UTF-8 CSV"),
+    (lambda: (MASTER / "metadata.csv").write_text(""), "has no columns 'file_name'"),
+    (change("dataset.json", "made_by", "by"), f"{MASTER} is not a master, no dataset.json in it"),
+    ((MASTER / "dataset.json").unlink, f"{MASTER} is not a master, no dataset.json in it names"),
+    (change("dataset.json", '"gray_level"', '"g"'), "dataset.json was changed: run the generator"),
     (change("dataset.json", '"labels"', '"l"'), "dataset.json was changed: run the generator"),
     (change("dataset.json", '"jpg_quality"', '"q"'), "dataset.json was changed: run the generator"),
     (lambda: (MASTER / FIRST[0]).write_bytes(b""), f"{FIRST[0]} is not a picture: run the"),
@@ -330,16 +335,16 @@ def test_the_remedies_for_half_a_master_work(generate: Run, split: Run) -> None:
     text = (MASTER / "metadata.csv").read_text()
     (MASTER / "metadata.csv").write_text("".join(text.splitlines(True)[:-1]))
     line = refusal(split(MASTER, DATASET))
-    assert "patient0003_2CH_ED.jpg has no row" in line and "generator with --overwrite" in line
+    assert f"no row for {MASTER / 'images/patient0003_2CH_ED.jpg'}: delete the pair" in line
     assert generate(DATABASE, MASTER, "--overwrite")[0] == 0 and split(MASTER, DATASET)[0] == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--ratios", "0.7", "0.2", "0.2"), "their sum is 1.1"),
+        (("--ratios", "0.7", "0.2", "0.2"), "must sum to 1, not to 1.1"),
         (("--ratios", "0.7", "0.5", "-0.2"), "--ratios"),
-        (("--ratios", "nan", "0", "1"), "their sum is nan"),
+        (("--ratios", "nan", "0", "1"), "must sum to 1, not to nan"),
         (("--subgroups", "x", "--stratify"), "--subgroups cannot be combined with"),
         (("--subgroups", "x", "--seed", "0"), "--subgroups cannot be combined with"),
         (("--stratify", "--by", "pair"), "cannot be combined with --by pair"),

@@ -91,7 +91,8 @@ def side_by_side(
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(work, item) for item in items]
-        return [future.result() for future in tqdm(futures, unit=unit, disable=None)]
+        is_hidden = sys.stderr is None or not sys.stderr.isatty()
+        return [future.result() for future in tqdm(futures, unit=unit, disable=is_hidden)]
     finally:
         pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)
@@ -113,7 +114,8 @@ def run(
     except RefusalError as error:
         problem = str(error)
     except OSError as error:
-        problem = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path)
+        problem = f"{paths}: {error.strerror}" if paths else str(error)
     except MemoryError:
         problem = "out of memory: use fewer --jobs, or close other programs"
     except KeyboardInterrupt as interrupt:
@@ -121,7 +123,8 @@ def run(
     if problem:
         warn(f"{parser.prog}: {problem}")
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:  # nobody reads it any more; else Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

@@ -18,7 +18,7 @@ DOWNLOAD = (
     "generator/make_phantom_database.py phantoms"
 )
 EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
-# What to do where such names lie in place of patient folders
+# What to do, by the names that were found where patient folders were expected
 HINTS = {
     r".*\.mhd": "these files are of the older release, see the README",
     r".*\.(zip|tar|tgz|7z)": "unpack the archive",
@@ -104,12 +104,12 @@ def find_sources(
     problems |= {folder.name: "holds no NIfTI files" for folder in empty}
     for path in found:
         name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
-        if not match:
+        if not match or not name.isprintable():
             problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
             continue
         parts = match.group(1, 2, 3, 4)  # the name of the source, patient, view, instant
         if path.parent != database / parts[1]:
-            problems[name] = f"is not read: it must lie in {database / parts[1]}"
+            problems[name] = f"is not read: move it to {database / parts[1]}"
         elif parts[2] in views and parts[3] in instants:
             files_of[parts].append(path)
     sources = []
@@ -120,7 +120,7 @@ def find_sources(
             sources.append(Source(name, patient, view, instant, images[0], masks[0]))
         elif images and masks:
             names = ", ".join(path.name for path in paths)
-            problems[name] = f"is there twice ({names}): move one of each two away"
+            problems[name] = f"is there twice ({names}): delete the .nii or the .nii.gz of each"
         else:
             there, missing = ("image", "mask") if images else ("mask", "image")
             problems[name] = f"its {missing} is missing, there is only the {there} {paths[0].name}"
@@ -140,11 +140,13 @@ def _nifti_files(
     except OSError as error:
         problems[name] = f"cannot be read ({error.strerror})"
         return []
+    is_nifti = name.casefold().endswith((".nii", ".nii.gz"))
+    if not is_nifti and not (depth == 0 and re.match(r"patient", name, re.IGNORECASE)):
+        return []
     if path.is_symlink() and not path.exists():
         problems[name] = "is a broken link: fetch what it points to"
     elif depth == 0 and re.match(r"patient\d", name):
         problems[name] = "is a file, not the folder of a patient"
-    is_nifti = name.casefold().endswith((".nii", ".nii.gz"))
     return [path] if is_nifti and name not in problems else []
 
 

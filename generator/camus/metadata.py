@@ -20,6 +20,7 @@ REQUIRED = ("file_name", "mask_file_name", "patient", "view", "instant", "frame"
 # The options of the generator that decide what a master holds
 SETTINGS = ("frames", "views", "image_quality", "masks", "structures", "format", "jpg_quality",
             "size", "fit", "mirror")  # fmt: skip
+LABEL_KEYS = {"label", "name", "gray_level"}
 KEYS = {"source", "phantom", "licence", "citation", "labels", "settings"}  # of a master
 
 
@@ -43,18 +44,21 @@ def read_rows(folder: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            rows, columns = list(reader), list(reader.fieldnames or [])
     except FileNotFoundError as error:
-        raise RefusalError(f"{folder} has no {METADATA}: run the generator again") from error
+        remedy = "run the generator with --overwrite"
+        raise RefusalError(f"{folder} has no {METADATA}: {remedy}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise RefusalError(f"{path} is not CSV in UTF-8 ({error}): save it so") from error
-    columns = list(reader.fieldnames or [])
+        remedy = "save it in this format"
+        raise RefusalError(f"{path} cannot be read as UTF-8 CSV ({error}): {remedy}") from error
     for column in (*REQUIRED, *columns):
         if (number := columns.count(column)) != 1:
-            raise RefusalError(f"{path} has {number} columns {column!r}: run the generator again")
+            problem = f"has {number or 'no'} columns {column!r}, a spreadsheet may have changed it"
+            raise RefusalError(f"{path} {problem}: run the generator with --overwrite")
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
-            raise RefusalError(f"{path}: line {number} has not {len(columns)} values: correct it")
+            remedy = "correct it, or run the generator with --overwrite"
+            raise RefusalError(f"{path}: line {number} needs {len(columns)} values: {remedy}")
     return rows
 
 
@@ -70,11 +74,12 @@ def read_description(folder: Path) -> Description:
         description = json.loads((folder / DATASET_JSON).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
-    return description if isinstance(description, dict) else {}
+    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
+    return description if is_ours else {}
 
 
 def describe(settings: dict[str, Any], phantom: bool) -> Description:
-    """What dataset.json says of a master: its maker, labels, settings, licence and citation."""
+    """The dataset.json of a master: which script made it, labels, settings, licence, citation."""
     kept = {facts.STRUCTURES[name]: facts.STRUCTURE_NAMES[name] for name in settings["structures"]}
     if settings["masks"] == "binary":
         kept = {1: ", ".join(kept.values())}
@@ -93,12 +98,9 @@ def describe(settings: dict[str, Any], phantom: bool) -> Description:
     }
 
 
-def made_files(folder: Path) -> str:
-    """A pattern of the files that a run of the generator made, by the dataset.json in a folder.
-
-    Of a master: its own files. Of a dataset: the files of each subset.
-    """
-    settings = read_description(folder).get("settings", {})
+def made_files(description: Description) -> str:
+    """A pattern of the files of a master, or of one subset of a dataset, by dataset.json."""
+    settings = description.get("settings", {})
     image = mask = settings.get("format")
     if settings.get("masks") == "index":
         mask = "png"
@@ -114,8 +116,10 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     """
     description = read_description(master)
     if description.get("made_by") != GENERATOR:
-        raise RefusalError(f"{master} was not made by {GENERATOR}.py, which alone makes masters")
-    if not {*description} >= KEYS or not {*SETTINGS} <= {*description["settings"]}:
+        reason = f"no {DATASET_JSON} in it names the generator"
+        raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
+    is_whole = {*description} >= KEYS and {*description["settings"]} >= {*SETTINGS}
+    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"] or [{}]):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
     files = {f"{name}/{path.name}" for name in FOLDERS for path in entries(master / name)}
     rows: list[Row] = []
@@ -127,15 +131,15 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
             raise RefusalError(f"{master / METADATA} lists {min(pair)} twice: delete one row")
         if len(gone) == 1:
             left = master / (pair - gone).pop()
-            raise RefusalError(f"{master / gone.pop()} is gone, {left} is not: delete it, too")
+            remedy = "delete it, too, or run the generator with --overwrite"
+            raise RefusalError(f"{left} has lost {gone.pop()}, the rest of its pair: {remedy}")
         if not gone:
             rows.append(row)
         listed |= pair
     if files - listed:
-        raise RefusalError(
-            f"{master / min(files - listed)} has no row in {METADATA}: delete the file and its "
-            "partner, or run the generator with --overwrite"
-        )
+        first = master / min(files - listed)
+        remedy = "delete the pair, or move it out of the master"
+        raise RefusalError(f"{METADATA} has no row for {first}: {remedy}")
     if not rows:
         raise RefusalError(f"{master} has no pairs: run the generator with --overwrite")
     return description, rows, len(listed) // 2 - len(rows)

@@ -68,6 +68,8 @@ class _Content:
     def read(self, size: int) -> bytes:
         """The next `size` bytes. Raises PairError if there are fewer."""
         piece = self.take(size)
+        if len(piece) < size and self.inflater is not None and self.inflater.unused_data:
+            raise PairError("has several gzip streams: decompress it, and compress it anew")
         if len(piece) < size:
             raise PairError("is cut short, it ends before its last pixel: download it again")
         return piece
@@ -82,10 +84,15 @@ class _Content:
             raise PairError("has a second gzip stream or other data at its end: compress it anew")
 
 
-def read(path: Path, to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]) -> Scan:
+def read(
+    path: Path,
+    to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]],
+    sides: tuple[float, float] | None = None,
+) -> Scan:
     """Read a .nii or .nii.gz file whole; its content tells whether it is compressed.
 
     to_8_bits: makes a uint8 frame from the scaled values of a frame, both (height, width).
+    sides: how long the sides of a frame must be, mm; None if the header may say nothing.
 
     Raises PairError, with the name of the file: unreadable, damaged, or not frames of a NIfTI-1.
     """
@@ -93,6 +100,13 @@ def read(path: Path, to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint
         content = _Content(path.read_bytes())
         header, spacing = _header(content.take(HEADER_SIZE))
         width, height, *rest = header.get_data_shape()
+        millimetres = width * spacing[0], height * spacing[1]
+        if sides and not all(sides[0] <= side <= sides[1] for side in millimetres):
+            size = "{:.3g} x {:.3g} mm".format(*millimetres)
+            raise PairError(
+                f"would be {size}: the header has lost its pixel size, or the frames are not on "
+                "the last axis; use the original file"
+            )
         dtype, scaling = header.get_data_dtype(), header.get_slope_inter()
         offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
         content.read(offset - HEADER_SIZE)
@@ -121,7 +135,7 @@ def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     if block[:2] == GZIP:
         raise PairError("is compressed twice: decompress it once")
     if block[:4] not in BYTE_ORDERS or block[344:] != b"n+1\0":
-        raise PairError(f"is not a NIfTI-1 file, it begins with {block[:24]!r}")
+        raise PairError(f"is not a NIfTI-1 file, it begins with {block[:24]!r}: download it again")
     header = Nifti1Header(block, BYTE_ORDERS[block[:4]], check=False)
     x, y = np.abs(header["pixdim"][1:3].astype(float)).tolist()
     header.check_fix(QUIET, error_level=40)  # which turns spacings of 0 into 1
@@ -155,28 +169,22 @@ def _axis_names(affine: bytes) -> str:
     return "".join(names) if all(names) else ""
 
 
-def check_geometry(image: Scan, mask: Scan) -> None:
-    """Raise PairError unless an image has a possible size, and its mask lies on its pixel grid.
+def check_same_grid(mask: Scan, image: Scan) -> None:
+    """Raise PairError unless a mask lies on the pixel grid of its image.
 
     A mask header that is not filled in, or has pixels of 1 x 1 mm as np.eye(4) writes them, says
     nothing. Then the mask is believed to lie on its image.
     """
-    height, width = image.frames[0].shape
-    sides = width * image.spacing[0], height * image.spacing[1]
-    if not all(SIDES[0] <= side <= SIDES[1] for side in sides):
-        raise PairError(
-            f"the image would be {sides[0]:.3g} x {sides[1]:.3g} mm: the header has lost its pixel "
-            "size, or the frames are not on the last axis; use the original file"
-        )
-    shapes = [(*scan.frames[0].shape[::-1], len(scan.frames)) for scan in (mask, image)]
-    if shapes[0] != shapes[1]:
-        sizes = "{} x {} pixels in {} frames, the image {} x {} pixels in {}"
-        raise PairError(f"the mask has {sizes.format(*shapes[0], *shapes[1])}")
+    sizes = ["{1} x {0} pixels in {2} frames".format(*scan.frames[0].shape, len(scan.frames))
+             for scan in (mask, image)]  # fmt: skip
+    if sizes[0] != sizes[1]:
+        raise PairError(f"the mask has {sizes[0]}, the image {sizes[1]}")
     if mask.spacing == (1, 1) or not all(size > 0 for size in mask.spacing):  # nor is NaN
         return
     both = zip(mask.spacing, image.spacing, strict=True)
     if not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):
-        sizes = "{:g} x {:g} mm, those of the image {:g} x {:g} mm"
-        raise PairError(f"the mask has pixels of {sizes.format(*mask.spacing, *image.spacing)}")
+        pixels = "{:g} x {:g} mm in the mask, {:g} x {:g} mm in the image"
+        raise PairError(f"pixels of {pixels.format(*mask.spacing, *image.spacing)}: see the README")
     if mask.axes and image.axes and mask.axes != image.axes:
-        raise PairError(f"the mask has the orientation {mask.axes}, the image {image.axes}")
+        axes = f"{mask.axes}, the image {image.axes}"
+        raise PairError(f"the mask has the orientation {axes}: see the README")

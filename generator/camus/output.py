@@ -10,23 +10,25 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from camus import RefusalError
 from camus.files import entries, files_below, is_litter
-from camus.metadata import DATASET_JSON, read_description
+from camus.metadata import DATASET_JSON, Description, read_description
 
 if sys.platform != "win32":
     import fcntl
 
 
 @contextlib.contextmanager
-def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterator[Path]:
-    """An empty folder to build in. It becomes the target, if it has a dataset.json at the end.
+def new_folder(
+    target: Path, made_by: str, overwrite: bool, pattern_of: Callable[[Description], str]
+) -> Iterator[Path]:
+    """An empty folder to build in. If dataset.json was written, the folder becomes the target.
 
     made_by: the script, as dataset.json of a folder that it made says.
-    made: a pattern of the files that the script makes, paths with slashes within the target.
+    pattern_of: a pattern of the files that the script made, paths with slashes, by dataset.json.
 
     Raises RefusalError, with nothing touched, unless the target is missing, empty, or the script's
     own and to be overwritten. After any failure the target is as it was.
@@ -35,7 +37,8 @@ def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterat
     if target.exists() and not target.is_dir():
         raise RefusalError(f"{target} is not a folder: choose another name")
     if os.path.ismount(target) or Path.cwd().is_relative_to(target):
-        raise RefusalError(f"{target} is a mount point or in use: choose a folder inside it")
+        reason = "is a mount point, or the current folder or above it"
+        raise RefusalError(f"{target} {reason}: choose a folder inside it")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, old = (target.with_name(f".{target.name}.camus-{kind}") for kind in ("part", "old"))
     if part.exists():  # a killed run left it, or another run holds it
@@ -45,7 +48,9 @@ def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterat
     with _sole_writer(part, target):
         try:
             _finish_replacing(target, old)
-            _check_replaceable(target, made_by, overwrite, made)
+            if old.exists():
+                raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
+            _check_replaceable(target, made_by, overwrite, pattern_of)
             try:
                 yield part
             except KeyboardInterrupt:
@@ -55,7 +60,7 @@ def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterat
                 raise
             if (part / DATASET_JSON).exists():
                 # Once more, since other programs may have written to the target meanwhile
-                _check_replaceable(target, made_by, overwrite, made)
+                _check_replaceable(target, made_by, overwrite, pattern_of)
                 _sync()
                 if target.exists():
                     target.rename(old)
@@ -66,20 +71,25 @@ def new_folder(target: Path, made_by: str, overwrite: bool, made: str) -> Iterat
             _finish_replacing(target, old)
 
 
-def _check_replaceable(target: Path, made_by: str, overwrite: bool, made: str) -> None:
+def _check_replaceable(
+    target: Path, made_by: str, overwrite: bool, pattern_of: Callable[[Description], str]
+) -> None:
     """Raise RefusalError unless a target is missing, empty, or made by the script alone."""
-    paths = entries(target) if target.exists() else []
-    foreign = paths[0].name if paths else ""
-    if read_description(target).get("made_by") == made_by:
+    foreign = entries(target) if target.exists() else []
+    description = read_description(target)
+    if description.get("made_by") == made_by:
         if not overwrite:
             remedy = "replace it with --overwrite, or choose another folder"
             raise RefusalError(f"{target} is there already: {remedy}")
-        names = {path.relative_to(target).as_posix(): path for path in files_below(target)}
-        others = [n for n, path in names.items() if path.is_symlink() or not re.fullmatch(made, n)]
-        foreign = others[0] if others else ""
+        made = re.compile(pattern_of(description))
+        foreign = [
+            path for path in files_below(target)
+            if path.is_symlink() or not made.fullmatch(path.relative_to(target).as_posix())
+        ]  # fmt: skip
     if foreign:
+        name = foreign[0].relative_to(target).as_posix()
         remedy = "move it away, or choose another folder"
-        raise RefusalError(f"{target} holds {foreign}, not made by {made_by}: {remedy}")
+        raise RefusalError(f"{target} holds {name}, not made by {made_by}: {remedy}")
 
 
 def _finish_replacing(target: Path, old: Path) -> None:

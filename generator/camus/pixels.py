@@ -16,7 +16,7 @@ from camus.facts import LEVELS, STRUCTURES
 
 Picture = npt.NDArray[np.uint8]
 
-LABEL_TOLERANCE = 0.001  # what resaving a label adds to it or takes away, at the most
+TOLERANCE = 0.001  # what resaving a value adds to it or takes away, at the most
 DARKEST_MAXIMUM = 32  # below it an image is refused; the maxima of the release are 204 to 255
 
 
@@ -35,7 +35,7 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
     [0, 100.4, 255.0]: [0, 100, 255]. Raises PairError where they cannot be 8-bit gray.
     """
     lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= 0 and highest <= 255):  # nor are they numbers
+    if not (lowest >= -TOLERANCE and highest <= 255 + TOLERANCE):  # nor are they numbers
         raise PairError(f"has intensities from {lowest:g} to {highest:g}, not within 0..255")
     if highest < DARKEST_MAXIMUM or lowest == highest:
         raise PairError(
@@ -50,11 +50,11 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
 def to_labels(values: npt.NDArray[Any]) -> Picture:
     """Labels 0..3 of any type as 8 bits. Raises PairError where they are not labels."""
     lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= -LABEL_TOLERANCE and highest <= 3 + LABEL_TOLERANCE):
+    if not (lowest >= -TOLERANCE and highest <= 3 + TOLERANCE):
         raise PairError(f"has labels from {lowest:g} to {highest:g}, not within 0..3")
     labels = np.empty(values.shape, np.uint8)
     np.rint(values, out=labels, casting="unsafe")
-    if not np.array_equal(values, labels) and np.abs(values - labels).max() > LABEL_TOLERANCE:
+    if not np.array_equal(values, labels) and np.abs(values - labels).max() > TOLERANCE:
         raise PairError("has labels that are not whole numbers: it was blurred or resized")
     if not highest > 0.5:
         raise PairError("is an empty mask: every pixel is background")

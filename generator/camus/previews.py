@@ -109,10 +109,10 @@ def _statistics(
     charts = [
         _chart("Number of pairs", (*KEY_INSTANTS, BETWEEN), instants),
         _chart("Ejection fraction: % of patients", EF_BANDS, bands),
-        _chart("Image quality, worse view: % of patients", QUALITIES, qualities),
+        _chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
         _chart(f"Structures: % of pixels in up to {COUNTED_MASKS} masks", structures, areas),
     ]
-    title = "Phantom patients" if description["phantom"] else "CAMUS"
+    title = description["source"].partition(",")[0]
     rows_of_charts = [np.hstack(charts[:2]), np.hstack(charts[2:])]
     return np.vstack([pictures.heading(title, legend), *rows_of_charts])
 

@@ -37,7 +37,7 @@ def subset_sizes(total: int, ratios: Sequence[float]) -> list[int]:
 def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
     """Deal keys out evenly: each goes to the subset that is furthest behind its share.
 
-    So of any keys in a row, each subset gets its share, give or take less than two.
+    So any run of consecutive keys is split like all of them, to within two keys per subset.
     [a, b, c, d, e] in sizes [3, 1, 1]: a, c and e go to train, b to valid, d to test.
     """
     dealt = [0] * len(sizes)
