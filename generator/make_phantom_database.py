@@ -9,13 +9,14 @@ import gzip
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import RefusalError, cli, metadata, output, phantom
 from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SUBGROUPS, VIEWS
 from camus.pixels import Picture
-from camus.splits import deal, shuffled, subset_sizes
+from camus.splits import shuffled, subset_sizes
 
 # isort: split
 import numpy as np
@@ -72,10 +73,9 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
 def write_lists(folder: Path, patients: int, seed: int) -> None:
     """Write the lists of the three subgroups, one patient per line."""
     folder.mkdir()
-    names = shuffled((f"patient{number:04}" for number in range(1, patients + 1)), seed)
-    subset_of = deal(names, subset_sizes(patients, RATIOS))
-    for subset, name in SUBGROUPS.items():
-        lines = [f"{patient}\n" for patient in sorted(names) if subset_of[patient] == subset]
+    names = iter(shuffled((f"patient{number:04}" for number in range(1, patients + 1)), seed))
+    for name, size in zip(SUBGROUPS.values(), subset_sizes(patients, RATIOS), strict=True):
+        lines = sorted(f"{patient}\n" for patient in islice(names, size))
         (folder / name).write_bytes("".join(lines).encode())
 
 

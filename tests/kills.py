@@ -97,13 +97,14 @@ def stop(case: Case, place: Path, how: signal.Signals) -> str:
     left = state(case, place)
     if how == signal.SIGKILL:
         return left
-    # A traceback is allowed while Python or a package is loaded. NumPy may say that it cannot be
-    is_at_work = any(line.endswith(", in run") for line in lines)  # the function in camus.cli
+    is_at_work = any(line.endswith(", in run") for line in lines)  # of camus.cli
+    # Before, a traceback is allowed. NumPy may also say that it cannot be imported
     is_loading = not lines or "KeyboardInterrupt" in lines[-1] or "cannot start" in lines[0]
     said, allowed = f"exit code {run.returncode}, {lines}", {""}
     if run.returncode == 130 and len(lines) == 1 and "interrupted" in lines[0]:
-        said = "interrupted"
-        allowed = {earlier} if "nothing was changed" in lines[0] else {earlier, NEW}
+        said, allowed = "interrupted", {earlier, NEW}
+        if "nothing was changed" in lines[0]:
+            allowed = {""} if (place / PART).exists() else {earlier}
     elif is_loading and not is_at_work and run.returncode != 130:
         said = "before or after the work"
         allowed = {earlier, NEW} if run.returncode else {NEW}

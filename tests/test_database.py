@@ -19,14 +19,14 @@ from .conftest import Run, refusal
         ("data", "", "data does not exist: download CAMUS_public from https://humanheart"),
         ("data", "data/.DS_Store", "holds nothing: choose the folder with patient0001/patient0001"),
         ("data", "data/a data/b", "it holds a, b: choose the folder with patient0001/"),
-        ("x.nii.gz", "x.nii.gz", "x.nii.gz is a file: choose the folder with patient0001/"),
-        ("CAMUS.zip", "CAMUS.zip", "CAMUS.zip is a file: unpack the archive"),
+        ("x.nii.gz", "x.nii.gz", "not a folder of patients, it is a file: choose the folder with"),
+        ("CAMUS.zip", "CAMUS.zip", "it is a file: unpack the archive"),
         ("data", "data/patient0001/p.mhd data/patient0001/p.raw", "of the older release"),
         ("data", "data/patient0001_2CH_ED.nii.gz", "choose the folder above, which must hold"),
         ("data", "data/images/a.jpg data/masks/a.jpg", "it holds images, masks: this was made"),
         ("data", "data/train/images/a.jpg", "it holds train: this was made from CAMUS"),
         ("data", "data/CAMUS_public.zip", "unpack the archive"),
-        ("data", "data/patient0001/Info_2CH.cfg", "patient0001 has no NIfTI files, it holds Info"),
+        ("data", "data/patient0001/Info_2CH.cfg", "patient0001 holds no NIfTI files, it holds Info"),
     ],
 )
 def test_other_folders_are_shown_by_what_they_hold(

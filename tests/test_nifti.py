@@ -86,6 +86,7 @@ def test_legal_files(data: bytes, compress: bool, expected: Any) -> None:
         (build.nifti(FRAME, dim=[2, 7, 4, 1, 1, 1, 1, 1]), "more data"),
         (build.nifti(FRAME, dim=[2, 30000, 30000, 1, 1, 1, 1, 1]), "900,000,000 pixels, more than"),
         (build.nifti(FRAME, dim=[0, 7, 5, 1, 1, 1, 1, 1]), "not width x height"),
+        (build.nifti(FRAME, dim=[8, 7, 5, 1, 1, 1, 1, 1]), "not width x height"),
         (build.nifti(FRAME, dim=[2, -7, 5, 1, 1, 1, 1, 1]), "has -7 x 5 values"),
         (build.nifti(FRAME, dim=[1, 35, 1, 1, 1, 1, 1, 1]), "has 35 values, not width x height"),
         (build.nifti(np.zeros((2, 3, 5, 7))), "has 7 x 5 x 3 x 2 values"),

@@ -17,6 +17,7 @@ DOWNLOAD = (
     f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
     "generator/make_phantom_database.py phantoms"
 )
+EMPTY = "holds no NIfTI files"
 EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
 # What to do, by the names that were found where patient folders were expected
 HINTS = {
@@ -63,22 +64,17 @@ def find_database(chosen: Path | None, beside: Path) -> Path:
         raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
     if not chosen.exists():
         raise RefusalError(f"{chosen} does not exist: {DOWNLOAD}")
-    if not chosen.is_dir():
-        raise RefusalError(f"{chosen} is a file: {_hint([chosen.name])}")
-    raise RefusalError(f"{chosen} has no patient folders, {_holds(chosen)}")
+    raise RefusalError(f"{chosen} is not a folder of patients, {_what_else(chosen)}")
 
 
-def _holds(folder: Path) -> str:
-    """What lies in a folder in place of what was expected, and what to do."""
-    names = [path.name for path in entries(folder)]
-    return f"it holds {', '.join(names[:5]) or 'nothing'}: {_hint(names)}"
-
-
-def _hint(names: list[str]) -> str:
+def _what_else(path: Path) -> str:
+    """What is found where NIfTI files were expected, and what to do."""
+    names = [inside.name for inside in entries(path)] if path.is_dir() else [path.name]
+    shown = f"it holds {', '.join(names[:5]) or 'nothing'}" if path.is_dir() else "it is a file"
     for pattern, hint in HINTS.items():
         if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names):
-            return hint
-    return f"choose the folder with {EXPECTED}, or {DOWNLOAD}"
+            return f"{shown}: {hint}"
+    return f"{shown}: choose the folder with {EXPECTED}, or {DOWNLOAD}"
 
 
 def find_sources(
@@ -91,17 +87,10 @@ def find_sources(
     """
     problems: dict[str, str] = {}
     files_of: dict[tuple[str | Any, ...], list[Path]] = defaultdict(list)  # by name and its parts
-    found: list[Path] = []
-    empty = []  # patients without NIfTI files
-    for top in entries(database):
-        known = len(problems) + len(found)
-        found += _nifti_files(top, database, problems)
-        is_patient = top.is_dir() and top.name.casefold().startswith("patient")
-        if is_patient and len(problems) + len(found) == known:
-            empty.append(top)
-    if empty and not found and not problems:
-        raise RefusalError(f"{empty[0]} has no NIfTI files, {_holds(empty[0])}")
-    problems |= {folder.name: "holds no NIfTI files" for folder in empty}
+    found = [file for top in entries(database) for file in _nifti_files(top, database, problems)]
+    if not found and set(problems.values()) == {EMPTY}:
+        first = database / min(problems)
+        raise RefusalError(f"{first} {EMPTY}, {_what_else(first)}")
     for path in found:
         name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
         if not match or not name.isprintable():
@@ -132,22 +121,24 @@ def _nifti_files(
 ) -> list[Path]:
     """The NIfTI files at a path and two folders down. What cannot be read becomes a problem."""
     name, files = path.relative_to(database).as_posix(), []
-    try:
-        if path.is_dir():
-            for inside in entries(path) if depth < 2 else []:
-                files += _nifti_files(inside, database, problems, depth + 1)
-            return files
-    except OSError as error:
-        problems[name] = f"cannot be read ({error.strerror})"
-        return []
     is_nifti = name.casefold().endswith((".nii", ".nii.gz"))
-    if not is_nifti and not (depth == 0 and re.match(r"patient", name, re.IGNORECASE)):
-        return []
-    if path.is_symlink() and not path.exists():
+    is_patient = depth == 0 and name.casefold().startswith("patient")
+    try:
+        inside = entries(path) if path.is_dir() and depth < 2 else []
+    except OSError as error:
+        inside, problems[name] = [], f"cannot be read ({error.strerror})"
+    for file in inside:
+        files += _nifti_files(file, database, problems, depth + 1)
+    if path.is_symlink() and not path.exists() and (is_nifti or is_patient):
         problems[name] = "is a broken link: fetch what it points to"
-    elif depth == 0 and re.match(r"patient\d", name):
+    elif path.is_file() and is_patient and name[7:8].isdecimal():
         problems[name] = "is a file, not the folder of a patient"
-    return [path] if is_nifti and name not in problems else []
+    elif path.is_file() and is_nifti:
+        files = [path]
+    elif is_patient and path.is_dir() and not files:
+        if not any(key.split("/")[0] == name for key in problems):
+            problems[name] = EMPTY
+    return files
 
 
 def read_info(source: Source) -> tuple[Info, list[str]]:

@@ -140,7 +140,11 @@ def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     x, y = np.abs(header["pixdim"][1:3].astype(float)).tolist()
     header.check_fix(QUIET, error_level=40)  # which turns spacings of 0 into 1
     shape = header.get_data_shape()
-    if len(shape) < 2 or min(shape) < 1 or sum(length > 1 for length in shape[2:]) > 1:
+    if (
+        not 2 <= header["dim"][0] <= 7
+        or min(shape) < 1
+        or sum(length > 1 for length in shape[2:]) > 1
+    ):
         sizes = " x ".join(map(str, shape))
         raise PairError(f"has {sizes} values, not width x height or width x height x frames")
     if math.prod(shape) > LARGEST:
@@ -156,7 +160,8 @@ def _axes(header: Nifti1Header) -> str:
     if not (header["sform_code"] or header["qform_code"]):
         return ""
     try:
-        return _axis_names(header.get_best_affine()[:3, :3].tobytes())
+        with np.errstate(invalid="ignore"):
+            return _axis_names(header.get_best_affine()[:3, :3].tobytes())
     except (HeaderDataError, ValueError):  # directions that cannot be
         return ""
 

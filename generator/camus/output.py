@@ -41,15 +41,15 @@ def new_folder(
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, old = (target.with_name(f".{target.name}.camus-{kind}") for kind in ("part", "old"))
-    if part.exists():  # a killed run left it, or another run holds it
-        with _sole_writer(part, target):
-            shutil.rmtree(part)
+    for folder in filter(Path.exists, (target, part)):
+        with _sole_writer(folder, target):  # another run holds it until its very end
+            pass
+    _finish_replacing(target, old)
+    for folder in filter(Path.exists, (old, part)):  # which a killed run left
+        shutil.rmtree(folder)
     part.mkdir()
     with _sole_writer(part, target):
         try:
-            _finish_replacing(target, old)
-            if old.exists():
-                raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
             _check_replaceable(target, made_by, overwrite, pattern_of)
             try:
                 yield part
