@@ -209,7 +209,8 @@ def arguments() -> cli.Parser:
         default=list(STRUCTURES),
         help="keep these structures, labels unchanged; the rest becomes background (default: all)")
     add("--image-quality", metavar="{Good,Medium,Poor}", nargs="+", type=word_of(*QUALITIES),
-        default=[], help="keep views of this quality, by Info_2CH.cfg and Info_4CH.cfg (default: all)")
+        default=[],
+        help="keep views of this quality, by Info_2CH.cfg and Info_4CH.cfg (default: all)")
     add("--masks", choices=tuple(facts.LEVELS), default="gray",
         help="labels 0, 1, 2, 3 become: gray: 0, 85, 170, 255; binary: 0, 255, 255, 255;"
              " index: 0, 1, 2, 3, always PNG (default: %(default)s)")

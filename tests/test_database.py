@@ -26,7 +26,7 @@ from .conftest import Run, refusal
         ("data", "data/images/a.jpg data/masks/a.jpg", "it holds images, masks: this was made"),
         ("data", "data/train/images/a.jpg", "it holds train: this was made from CAMUS"),
         ("data", "data/CAMUS_public.zip", "unpack the archive"),
-        ("data", "data/patient0001/Info_2CH.cfg", "patient0001 holds no NIfTI files, it holds Info"),
+        ("data", "data/patient0001/Info_2CH.cfg", "patient0001 holds no NIfTI files, it holds"),
     ],
 )
 def test_other_folders_are_shown_by_what_they_hold(

@@ -120,7 +120,7 @@ def _nifti_files(
     path: Path, database: Path, problems: dict[str, str], depth: int = 0
 ) -> list[Path]:
     """The NIfTI files at a path and two folders down. What cannot be read becomes a problem."""
-    name, files = path.relative_to(database).as_posix(), []
+    name, files, known = path.relative_to(database).as_posix(), [], len(problems)
     is_nifti = name.casefold().endswith((".nii", ".nii.gz"))
     is_patient = depth == 0 and name.casefold().startswith("patient")
     try:
@@ -135,9 +135,8 @@ def _nifti_files(
         problems[name] = "is a file, not the folder of a patient"
     elif path.is_file() and is_nifti:
         files = [path]
-    elif is_patient and path.is_dir() and not files:
-        if not any(key.split("/")[0] == name for key in problems):
-            problems[name] = EMPTY
+    elif is_patient and path.is_dir() and not files and len(problems) == known:
+        problems[name] = EMPTY
     return files
 
 
