@@ -77,7 +77,7 @@ def test_gray_levels() -> None:
 def test_pictures_are_there_and_small() -> None:
     shown = re.findall(r"!\[[^]]+\]\((asset/[^)]+)\)", README)
     there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "asset").iterdir()}
-    assert set(shown) == there and len(there) == 2
+    assert set(shown) == there and len(there) == 1
     for name in there:
         data = (ROOT / name).read_bytes()
         assert len(data) < 400_000
