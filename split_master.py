@@ -53,7 +53,7 @@ def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str,
                 "the release have: leave --stratify out, or run the generator with these files"
             )
         keys.sort(key=strata.__getitem__)
-    return splits.deal(keys, splits.subset_sizes(len(keys), args.ratios))
+    return splits.distribute(keys, splits.subset_sizes(len(keys), args.ratios))
 
 
 def assign_by_lists(patients: set[str], folder: Path) -> dict[str, str]:

@@ -31,22 +31,22 @@ class Outcome(NamedTuple):
     rows: list[Row]
     reason: str = ""
     axes: str = RELEASE_AXES  # where the image says x and y point in the patient
-    odd: Sequence[str] = ()  # lines of its Info file that make no sense
+    unclear: Sequence[str] = ()  # lines of its Info file that make no sense
 
 
 def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
     """Make the pairs of a source, all of them or none."""
     try:
-        info, odd = database.read_info(source)
+        info, unclear = database.read_info(source)
         if args.image_quality and info.get("image_quality") not in args.image_quality:
-            return Outcome([], odd=odd)
+            return Outcome([], unclear=unclear)
         image = nifti.read(source.image, pixels.to_gray, nifti.SIDES)
         mask = nifti.read(source.mask, pixels.to_labels)
         nifti.check_same_grid(mask, image)
         instants = database.instants_shown(source, info, len(image.frames))
         height, width = image.frames[0].shape
         millimetres = width * image.spacing[0], height * image.spacing[1]
-        box = pixels.place(*millimetres, args.size, args.fit)
+        box = pixels.fit_box(*millimetres, args.size, args.fit)
         rows, files = [], {}
         for number, instant in enumerate(instants, 1):
             gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
@@ -95,7 +95,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         return Outcome([], str(error))
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    return Outcome(rows, axes=image.axes or RELEASE_AXES, odd=odd)
+    return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -113,8 +113,8 @@ def generate(args: argparse.Namespace) -> int:
         other = "key" if args.frames == "sequence" else "sequence"
         views = " and ".join(args.views)
         raise RefusalError(f"{folder} has no {args.frames} frames of {views}: try --frames {other}")
-    places = folder, folder.resolve().parent
-    phantom = any(metadata.read_description(place).get("phantom") is True for place in places)
+    described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
+    phantom = any(description.get("phantom") is True for description in described)
     with output.new_folder(args.master, metadata.GENERATOR, args.overwrite, pattern_of) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
@@ -130,7 +130,7 @@ def generate(args: argparse.Namespace) -> int:
         raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
     for name, reason in sorted(problems.items()):
         cli.warn(f"{name}: {reason}")
-    warn_of_oddities(of_source)
+    warn_of_doubts(of_source)
     phantoms, number = "phantom " if phantom else "", len(problems)
     patients = len({source.patient for source in sources})
     cli.say(f"{folder}: {cli.counted(patients, f'{phantoms}patient')} read")
@@ -146,11 +146,13 @@ def pattern_of(description: metadata.Description) -> str:
     return f"{metadata.DATASET_JSON}|{metadata.made_files(description)}"
 
 
-def warn_of_oddities(outcomes: dict[Source, Outcome]) -> None:
+def warn_of_doubts(outcomes: dict[Source, Outcome]) -> None:
     """Say in one line each what may be wrong with Info files, and with pictures."""
-    if odd := sorted({line for outcome in outcomes.values() for line in outcome.odd}):
-        values = cli.counted(len(odd), "value")
-        cli.warn(f"Info files: {values} not understood, taken as missing; the first is in {odd[0]}")
+    if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
+        values = cli.counted(len(unclear), "value")
+        cli.warn(
+            f"Info files: {values} not understood, taken as missing; the first is in {unclear[0]}"
+        )
     turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
     if turned:
         images, axes = cli.counted(len(turned), "image"), outcomes[turned[0]].axes
@@ -162,14 +164,14 @@ def warn_of_oddities(outcomes: dict[Source, Outcome]) -> None:
 
 def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
     """Say what --image-quality left out, and what of the whole release is missing."""
-    there = {source for source, outcome in outcomes.items() if not outcome.reason}
-    left_out = {(source.patient, source.view) for source in there if not outcomes[source].rows}
+    converted = {source for source, outcome in outcomes.items() if not outcome.reason}
+    left_out = {(source.patient, source.view) for source in converted if not outcomes[source].rows}
     if left_out:
         cli.say(f"{cli.counted(len(left_out), 'view')} left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
     release = {"_".join(parts) for parts in product(patients, args.views, args.instants)}
-    if missing := release - {source.name for source in there}:
-        absent = len(patients - {source.patient for source in there})
+    if missing := release - {source.name for source in converted}:
+        absent = len(patients - {source.patient for source in converted})
         thing = "pairs" if args.frames == "key" else "half sequences"
         cli.say(
             f"of the whole release, {absent} of {len(patients)} patients and {len(missing):,} of "

@@ -59,7 +59,7 @@ def test_impossible_values_are_refused(convert: Any, values: list[float], reason
     ],
 )
 def test_place_on_the_square(width: float, height: float, fit: str, box: Box) -> None:
-    assert pixels.place(width, height, 512, fit) == box
+    assert pixels.fit_box(width, height, 512, fit) == box
 
 
 def blobs(height: int, width: int) -> pixels.Picture:
@@ -106,7 +106,7 @@ def test_shrinking_averages_and_growing_is_cubic() -> None:
 def test_a_disc_in_millimetres_is_a_circle() -> None:
     y, x = np.mgrid[:300, :600]
     disc = (np.hypot((x - 300) * 0.154, (y - 150) * 0.308) < 30).astype(np.uint8)
-    box = pixels.place(600 * 0.154, 300 * 0.308, 512, "pad")
+    box = pixels.fit_box(600 * 0.154, 300 * 0.308, 512, "pad")
     y, x = np.nonzero(pixels.on_square(pixels.resize_labels(disc, box.width, box.height), box, 512))
     assert np.ptp(x) == pytest.approx(np.ptp(y), abs=1)
     assert np.ptp(x) == pytest.approx(60 / 92.4 * 512, abs=2)

@@ -141,7 +141,7 @@ def test_every_run_of_a_deal_holds_its_share(
     ratios: Any = [Fraction(w, sum(weight)) for w in weight]
     sizes = splits.subset_sizes(total, ratios)
     keys = [str(number) for number in range(total)]
-    dealt = splits.deal(keys, sizes)
+    dealt = splits.distribute(keys, sizes)
     assert [Counter(dealt.values())[subset] for subset in SUBSETS] == sizes
     start = data.draw(st.integers(0, total - 1))
     end = data.draw(st.integers(start, total))

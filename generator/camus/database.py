@@ -12,7 +12,7 @@ from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, QUALITIES
 from camus.files import entries
 
 # Where the patient folders may be, seen from the folder that is named or from the current one
-PLACES = ("", "CAMUS_public/database_nifti", "database_nifti")
+SUBFOLDERS = ("", "CAMUS_public/database_nifti", "database_nifti")
 DOWNLOAD = (
     f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
     "generator/make_phantom_database.py phantoms"
@@ -55,19 +55,19 @@ def find_database(chosen: Path | None, beside: Path) -> Path:
     Raises RefusalError if there is none, and OSError if a folder cannot be listed.
     """
     for root in [chosen] if chosen else [Path(), beside]:
-        for place in PLACES:
+        for subfolder in SUBFOLDERS:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                names = [path.name for path in entries(root / place) if not path.is_file()]
+                names = [path.name for path in entries(root / subfolder) if not path.is_file()]
                 if any(name.casefold().startswith("patient") for name in names):
-                    return root / place
+                    return root / subfolder
     if chosen is None:
         raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
     if not chosen.exists():
         raise RefusalError(f"{chosen} does not exist: {DOWNLOAD}")
-    raise RefusalError(f"{chosen} is not a folder of patients, {_what_else(chosen)}")
+    raise RefusalError(f"{chosen} is not a folder of patients, {_hint(chosen)}")
 
 
-def _what_else(path: Path) -> str:
+def _hint(path: Path) -> str:
     """What is found where NIfTI files were expected, and what to do."""
     names = [inside.name for inside in entries(path)] if path.is_dir() else [path.name]
     shown = f"it holds {', '.join(names[:5]) or 'nothing'}" if path.is_dir() else "it is a file"
@@ -90,7 +90,7 @@ def find_sources(
     found = [file for top in entries(database) for file in _nifti_files(top, database, problems)]
     if not found and set(problems.values()) == {EMPTY}:
         first = database / min(problems)
-        raise RefusalError(f"{first} {EMPTY}, {_what_else(first)}")
+        raise RefusalError(f"{first} {EMPTY}, {_hint(first)}")
     for path in found:
         name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
         if not match or not name.isprintable():
@@ -152,7 +152,7 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
         lines = []
     except OSError as error:
         raise PairError(f"{path.name} cannot be read ({error.strerror})") from error
-    info, odd = {}, []
+    info, unclear = {}, []
     for line in lines:
         key, _, text = (part.strip() for part in line.partition(":"))
         value: str | float | None = None
@@ -165,8 +165,8 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
         elif isinstance(value, float) and value.is_integer() and key in FRAMES:
             info[key] = int(value)
         elif text and key in (*COLUMNS, *FRAMES):
-            odd.append(f"{source.patient}/{path.name}: {line[:60]}")
-    return info, odd
+            unclear.append(f"{source.patient}/{path.name}: {line[:60]}")
+    return info, unclear
 
 
 def instants_shown(source: Source, info: Info, count: int) -> list[str]:

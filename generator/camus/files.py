@@ -1,24 +1,24 @@
-"""What lies in a folder, without the litter of systems and file browsers."""
+"""What lies in a folder, without the files of systems and file browsers."""
 
 import re
 from pathlib import Path
 
 # Names with a dot in front, and what Windows, macOS, Synology, ext4 and ZIP tools leave behind
-LITTER = re.compile(
+SYSTEM_FILES = re.compile(
     r"\..*|Thumbs\.db|desktop\.ini|System Volume Information|\$RECYCLE\.BIN|Icon\r|__MACOSX"
     r"|@eaDir|lost\+found",
     re.IGNORECASE,
 )
 
 
-def is_litter(path: Path) -> bool:
+def is_system_file(path: Path) -> bool:
     """Whether a file or folder of this name is passed over wherever it lies."""
-    return bool(LITTER.fullmatch(path.name))
+    return bool(SYSTEM_FILES.fullmatch(path.name))
 
 
 def entries(folder: Path) -> list[Path]:
     """What lies in a folder, sorted by name. Raises OSError if the folder cannot be listed."""
-    return sorted(path for path in folder.iterdir() if not is_litter(path))
+    return sorted(path for path in folder.iterdir() if not is_system_file(path))
 
 
 def files_below(folder: Path) -> list[Path]:

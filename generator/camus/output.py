@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from camus import RefusalError
-from camus.files import entries, files_below, is_litter
+from camus.files import entries, files_below, is_system_file
 from camus.metadata import DATASET_JSON, Description, read_description
 
 if sys.platform != "win32":
@@ -98,7 +98,7 @@ def _finish_replacing(target: Path, old: Path) -> None:
         old.rename(target)
     if old.exists():
         for path in old.iterdir():
-            if is_litter(path):  # a .git, for example, is not ours to remove
+            if is_system_file(path):  # a .git, for example, is not ours to remove
                 path.rename(target / path.name)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -123,7 +123,7 @@ def draw_heart(patient: Patient, half_angle: float, rng: np.random.Generator) ->
         y=0.07,
     )
     # Move it down until its walls lie inside the sector
-    x, y = place(heart, np.concatenate([ventricle(heart, phase)[1] for phase in (0, 1)])).T
+    x, y = to_image(heart, np.concatenate([ventricle(heart, phase)[1] for phase in (0, 1)])).T
     missing = np.max(np.abs(x) / np.tan(half_angle) - y) + 0.015
     return heart._replace(y=heart.y + max(0, missing))
 
@@ -179,7 +179,7 @@ def shapes_of(heart: Heart, view: str, phase: float) -> list[Shape]:
     return shapes
 
 
-def place(heart: Heart, points: Points) -> Points:
+def to_image(heart: Heart, points: Points) -> Points:
     """From (across, along) to (x, y), to the right of the sector's tip and below it."""
     across, along = points.T
     across = across + heart.bend * np.sin(np.pi * along)
@@ -191,7 +191,7 @@ def place(heart: Heart, points: Points) -> Points:
 def paint(canvas: Floats | Picture, heart: Heart, shape: Shape, value: float) -> None:
     """Fill a shape, or draw its line."""
     height, width = canvas.shape
-    pixels = place(heart, shape.points) * height + ((width - 1) / 2, 0)
+    pixels = to_image(heart, shape.points) * height + ((width - 1) / 2, 0)
     points = np.round(pixels * 16).astype(np.int32)  # OpenCV counts in 16ths of a pixel (shift 4)
     if shape.width:
         thickness = max(1, round(shape.width * height))

@@ -61,7 +61,7 @@ def to_labels(values: npt.NDArray[Any]) -> Picture:
     return labels
 
 
-def place(width: float, height: float, size: int, fit: str) -> Box:
+def fit_box(width: float, height: float, size: int, fit: str) -> Box:
     """Where a picture of a width and height in mm goes on a square of `size` pixels.
 
     "pad" keeps its proportions. 120 x 60 mm on 512: Box(left=0, top=128, width=512, height=256).

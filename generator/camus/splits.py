@@ -12,8 +12,8 @@ def shuffled(keys: Iterable[str], seed: int) -> list[str]:
     """Sorted, then shuffled; the same on every platform and version of Python."""
     generator = random.Random(seed)
     # Not generator.shuffle: a seed must keep giving the split that it always gave
-    place = {key: generator.random() for key in sorted(set(keys))}
-    return sorted(place, key=place.__getitem__)
+    random_of = {key: generator.random() for key in sorted(set(keys))}
+    return sorted(random_of, key=random_of.__getitem__)
 
 
 def subset_sizes(total: int, ratios: Sequence[float]) -> list[int]:
@@ -34,18 +34,18 @@ def subset_sizes(total: int, ratios: Sequence[float]) -> list[int]:
     return sizes
 
 
-def deal(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
-    """Deal keys out evenly: each goes to the subset that is furthest behind its share.
+def distribute(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
+    """Distribute keys evenly: each goes to the subset that is furthest behind its share.
 
     So any run of consecutive keys is split like all of them, to within two keys per subset.
     [a, b, c, d, e] in sizes [3, 1, 1]: a, c and e go to train, b to valid, d to test.
     """
-    dealt = [0] * len(sizes)
+    counts = [0] * len(sizes)
     subset_of = {}
     for number, key in enumerate(keys, 1):
-        behind = [size * number - len(keys) * n for size, n in zip(sizes, dealt, strict=True)]
+        behind = [size * number - len(keys) * n for size, n in zip(sizes, counts, strict=True)]
         furthest = behind.index(max(behind))
-        dealt[furthest] += 1
+        counts[furthest] += 1
         subset_of[key] = SUBSETS[furthest]
     return subset_of
 
