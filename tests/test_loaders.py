@@ -110,7 +110,11 @@ def test_the_lines_for_hugging_face_and_pytorch_give_every_label_back(
     assert np.array_equal(names["label_map"][30:130], small)
 
 
-def test_the_lines_for_nnunet_make_its_raw_folder(generate: Run, split: Run) -> None:
+def test_the_lines_for_nnunet_make_its_raw_folder(
+    generate: Run, split: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("nnUNet_raw", "nnUNet_preprocessed"):
+        monkeypatch.setenv(folder, folder)
     make_dataset(generate, split, "--masks", "index", "--format", "png")
     exec(block("Dataset501_CAMUS"), {})
     assert split("--ratios", 0.5, 0.25, 0.25, "--seed", 1, "--overwrite")[0] == 0
@@ -130,7 +134,11 @@ def test_the_lines_for_nnunet_make_its_raw_folder(generate: Run, split: Run) -> 
     assert len(list((raw / "imagesTs").iterdir())) == 1
 
 
-def test_the_lines_for_nnunet_refuse_other_masks(generate: Run, split: Run) -> None:
+def test_the_lines_for_nnunet_refuse_other_masks(
+    generate: Run, split: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("nnUNet_raw", "nnUNet_preprocessed"):
+        monkeypatch.setenv(folder, folder)
     make_dataset(generate, split, "--masks", "index")
     with pytest.raises(AssertionError, match="make index PNG masks first"):
         exec(block("Dataset501_CAMUS"), {})
