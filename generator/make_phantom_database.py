@@ -85,7 +85,8 @@ def pattern_of(description: metadata.Description) -> str:
     patients = "|".join(f"patient{number:04}" for number in numbers)
     instants = "ED|ES|half_sequence" if description.get("frames") else "ED|ES"
     file = rf"({patients})_(2CH|4CH)_({instants})(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
-    return rf"dataset\.json|database_split/subgroup_\w+\.txt|database_nifti/({patients})/({file})"
+    lists = "|".join(SUBGROUPS.values())
+    return rf"dataset\.json|database_split/({lists})|database_nifti/({patients})/({file})"
 
 
 def make_database(args: argparse.Namespace) -> int:

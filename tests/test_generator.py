@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -330,11 +331,13 @@ def test_a_second_run_names_both_ways_out(generate: Run) -> None:
     line = refusal(generate(DATABASE, MASTER, "--size", 64))
     assert f"{MASTER} is there already: replace it with --overwrite, or choose another" in line
     assert build.tree(MASTER) == before
-    foreign = build.write(MASTER / "images/holiday.jpg", b"mine")
-    line = refusal(generate(DATABASE, MASTER, "--overwrite"))
-    assert "holds images/holiday.jpg, not made by" in line
-    assert build.tree(MASTER) == {**before, "images/holiday.jpg": b"mine"}
-    foreign.unlink()
+    for name in ("images/holiday.jpg", "images/patient_mine/x_2CH_ED.jpg", f"masks/{NAME}.png"):
+        foreign = build.write(MASTER / name, b"mine")
+        line = refusal(generate(DATABASE, MASTER, "--overwrite"))
+        assert f"holds {name}, not made by" in line
+        assert build.tree(MASTER) == {**before, name: b"mine"}
+        foreign.unlink()
+        shutil.rmtree(MASTER / "images/patient_mine", ignore_errors=True)
     text = (MASTER / "metadata.csv").read_text()
     (MASTER / "metadata.csv").write_text(text.partition("\n")[0])  # a row that was deleted
     assert generate(DATABASE, MASTER, "--masks", "index", "--overwrite")[0] == 0

@@ -175,6 +175,10 @@ def test_a_run_killed_between_its_renames_is_put_right_by_the_next() -> None:
     (HIDDEN["old"] / ".git").mkdir()
     make("two", overwrite=True)
     assert tree() == made("two") and (TARGET / ".git").is_dir()
+    for name in ("part", "old"):  # both have a .git, and the old folder was half removed
+        (HIDDEN[name] / ".git").mkdir(parents=True)
+    make("three", overwrite=True)
+    assert tree() == made("three") and not HIDDEN["old"].exists()
 
 
 KILLED = """

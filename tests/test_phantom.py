@@ -165,6 +165,9 @@ def test_overwrite_replaces_phantoms_alone(make_phantoms: Run) -> None:
     mine = build.write(Path("a/database_nifti/patient0001/mine.nii.gz"), b"")
     assert "patient0001/mine.nii.gz, not made" in refusal(make_phantoms("a", "--overwrite"))
     mine.unlink()
+    mine = build.write(Path("a/database_split/subgroup_mine.txt"), b"")
+    assert "subgroup_mine.txt, not made" in refusal(make_phantoms("a", "--overwrite"))
+    mine.unlink()
     mine = build.write(Path("a/database_nifti/patient0003/Info_2CH.cfg"), b"")  # a third patient
     assert "patient0003/Info_2CH.cfg, not made" in refusal(make_phantoms("a", "--overwrite"))
     shutil.rmtree(mine.parent)

@@ -115,7 +115,7 @@ def run(
         problem = str(error)
     except OSError as error:
         paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path)
-        problem = f"{paths}: {error.strerror}" if paths else str(error)
+        problem = f"{paths}: {error.strerror}" if paths and error.strerror else str(error)
     except MemoryError:
         problem = "out of memory: use fewer --jobs, or close other programs"
     except KeyboardInterrupt as interrupt:

@@ -30,8 +30,8 @@ def new_folder(
     made_by: the script, as dataset.json of a folder that it made says.
     pattern_of: a pattern of the files that the script made, paths with slashes, by dataset.json.
 
-    Raises RefusalError, with nothing touched, unless the target is missing, empty, or the script's
-    own and to be overwritten. After any failure the target is as it was.
+    Raises RefusalError, the target untouched, unless it is missing, empty, or the script's own and
+    to be overwritten. After any failure the target is as it was.
     """
     target = target.resolve()
     if target.exists() and not target.is_dir():
@@ -41,14 +41,16 @@ def new_folder(
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, old = (target.with_name(f".{target.name}.camus-{kind}") for kind in ("part", "old"))
-    for folder in filter(Path.exists, (target, part)):
-        with _sole_writer(folder, target):  # another run holds it until its very end
+    if target.exists():
+        with _sole_writer(target, target):  # the run that made it holds it until its very end
             pass
-    _finish_replacing(target, old)
-    for folder in filter(Path.exists, (old, part)):  # which a killed run left
-        shutil.rmtree(folder)
-    part.mkdir()
+    part.mkdir(exist_ok=True)
     with _sole_writer(part, target):
+        _finish_replacing(target, old)
+        for path in part.iterdir():  # which a killed run left
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if old.exists():
+            raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
         try:
             _check_replaceable(target, made_by, overwrite, pattern_of)
             try:
@@ -94,13 +96,15 @@ def _check_replaceable(
 
 def _finish_replacing(target: Path, old: Path) -> None:
     """Put back the earlier folder if the new one did not take its place; else remove it."""
-    if old.exists() and not target.exists():
+    if not old.exists():
+        return
+    if not target.exists() and ((old / DATASET_JSON).exists() or not entries(old)):
         old.rename(target)
-    if old.exists():
-        for path in old.iterdir():
-            if is_system_file(path):  # a .git, for example, is not ours to remove
-                path.rename(target / path.name)
-        shutil.rmtree(old, ignore_errors=True)
+        return
+    for path in old.iterdir():
+        if is_system_file(path) and target.exists() and not (target / path.name).exists():
+            path.rename(target / path.name)  # a .git, for example, is not ours to remove
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync() -> None:

@@ -95,8 +95,8 @@ def chart(title: str, bars: Bars, colours: Sequence[Colour]) -> Picture:
     canvas = heading(title, [], PANEL_WIDTH)
     canvas = np.vstack([canvas, np.full((PANEL_HEIGHT - 40, PANEL_WIDTH, 3), 255, np.uint8)])
     top, bottom = 66, PANEL_HEIGHT - 3 * LINE
-    highest = max(1, *(max(values) for values in bars.values()))
-    slot = (PANEL_WIDTH - 2 * GAP) / len(bars)
+    highest = max([1, *map(max, bars.values())])
+    slot = (PANEL_WIDTH - 2 * GAP) / max(1, len(bars))
     width = int(min(48, 0.88 * slot / len(colours)))
     for group, (name, values) in enumerate(bars.items()):
         middle = int(GAP + (group + 0.5) * slot)
