@@ -138,6 +138,8 @@ def generate(args: argparse.Namespace) -> int:
     pairs = pairs if rows else "not written, no pair could be made"
     cli.say(f"{args.master}: {pairs}, {cli.counted(number, 'problem')}")
     report_missing(args, of_source)
+    if rows:
+        cli.say(f"to look at: {args.master / rows[0]['file_name']}")
     return 1 if problems else 0
 
 

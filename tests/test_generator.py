@@ -41,6 +41,7 @@ def test_the_files_of_a_master(generate: Run) -> None:
         "497 of 500 patients and 1,996 of 2,000 pairs are missing; the first is patient0001_2CH_E"
         in out
     )
+    assert out.endswith(f"to look at: {MASTER / 'images' / NAME}.jpg\n")
     stems = [NAME, "patient0001_4CH_ES", "patient0002_2CH_ED", "patient0010_2CH_ED"]
     expected = {f"{kind}/{stem}.jpg" for kind in ("images", "masks") for stem in stems}
     assert set(build.tree(MASTER)) == expected | {"metadata.csv", "dataset.json"}
