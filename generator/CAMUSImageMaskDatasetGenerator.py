@@ -128,15 +128,12 @@ def generate(args: argparse.Namespace) -> int:
     if not rows and not problems:
         words = " or ".join(args.image_quality)
         raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
-    for name, reason in sorted(problems.items()):
-        cli.warn(f"{name}: {reason}")
-    warn_of_doubts(of_source)
-    phantoms, number = "phantom " if phantom else "", len(problems)
-    patients = len({source.patient for source in sources})
-    cli.say(f"{folder}: {cli.counted(patients, f'{phantoms}patient')} read")
+    warn_of_problems(problems, of_source)
+    phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
+    cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
     pairs = cli.counted(len(rows), f"{phantoms}pair") + " written"
     pairs = pairs if rows else "not written, no pair could be made"
-    cli.say(f"{args.master}: {pairs}, {cli.counted(number, 'problem')}")
+    cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
     report_missing(args, of_source)
     if rows:
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
@@ -148,8 +145,10 @@ def pattern_of(description: metadata.Description) -> str:
     return f"{metadata.DATASET_JSON}|{metadata.made_files(description)}"
 
 
-def warn_of_doubts(outcomes: dict[Source, Outcome]) -> None:
-    """Say in one line each what may be wrong with Info files, and with pictures."""
+def warn_of_problems(problems: dict[str, str], outcomes: dict[Source, Outcome]) -> None:
+    """Name what failed, one line each; then what may be wrong with Info files and pictures."""
+    for name, reason in sorted(problems.items()):
+        cli.warn(f"{name}: {reason}")
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
         values = cli.counted(len(unclear), "value")
         cli.warn(
