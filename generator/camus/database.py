@@ -135,7 +135,7 @@ def _nifti_files(
         problems[name] = "is a file, not the folder of a patient"
     elif path.is_file() and is_nifti:
         files = [path]
-    elif is_patient and path.is_dir() and not files and len(problems) == known:
+    elif is_patient and not path.is_file() and not files and len(problems) == known:
         problems[name] = EMPTY
     return files
 
