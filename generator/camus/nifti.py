@@ -68,9 +68,9 @@ class _Content:
     def read(self, size: int) -> bytes:
         """The next `size` bytes. Raises PairError if there are fewer."""
         piece = self.take(size)
-        if len(piece) < size and self.inflater is not None and self.inflater.unused_data:
-            raise PairError("has several gzip streams: decompress it, and compress it anew")
         if len(piece) < size:
+            if self.inflater is not None and self.inflater.unused_data:
+                raise PairError("has several gzip streams: decompress it, and compress it anew")
             raise PairError("is cut short, it ends before its last pixel: download it again")
         return piece
 
