@@ -7,7 +7,7 @@ pair) and dataset.json (labels, settings). MASTER appears when all is done.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -44,58 +44,71 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         mask = nifti.read(source.mask, pixels.to_labels)
         nifti.check_same_grid(mask, image)
         instants = database.instants_shown(source, info, len(image.frames))
-        height, width = image.frames[0].shape
-        millimetres = width * image.spacing[0], height * image.spacing[1]
-        box = pixels.fit_box(*millimetres, args.size, args.fit)
-        rows, files = [], {}
-        for number, instant in enumerate(instants, 1):
-            gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
-            labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
-            levels = pixels.paint(labels, args.masks, args.structures)
-            gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
-            name, frame, left = source.name, "", box.left
-            if source.instant == HALF_SEQUENCE:
-                frame = str(number)
-                name += f"_frame{number:0{max(2, len(str(len(instants))))}}"
-            for mirrored in (False, True) if args.mirror else (False,):
-                if mirrored:
-                    name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
-                    left = args.size - box.left - box.width
-                row: Row = {
-                    "file_name": f"images/{name}.{args.format}",
-                    "mask_file_name": f"masks/{name}.{args.mask_format}",
-                    "patient": source.patient,
-                    "view": source.view,
-                    "instant": instant,
-                    "frame": frame,
-                    "mirrored": int(mirrored),
-                    "sex": info.get("sex", facts.UNKNOWN),
-                    "age": decimal(info.get("age")),
-                    "image_quality": info.get("image_quality", facts.UNKNOWN),
-                    "ef": decimal(info.get("ef")),
-                    "frame_rate": decimal(info.get("frame_rate")),
-                    "source_width": width,  # of the NIfTI, pixels
-                    "source_height": height,
-                    "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
-                    "source_spacing_y": decimal(image.spacing[1]),
-                    "left": left,  # the image's place in the square, pixels
-                    "top": box.top,
-                    "width": box.width,
-                    "height": box.height,
-                    "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
-                    "spacing_y": decimal(millimetres[1] / box.height),
-                }
-                rows.append(row)
-                files[row["file_name"]] = pixels.encode(gray, args.format, args.jpg_quality)
-                files[row["mask_file_name"]] = pixels.encode_mask(
-                    levels, args.masks, args.mask_format, args.jpg_quality
-                )
+        pairs = list(pairs_of(args, source, info, instants, image, mask))
     except PairError as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
         return Outcome([], str(error))
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
+    for row, image_bytes, mask_bytes in pairs:
+        (folder / row["file_name"]).write_bytes(image_bytes)
+        (folder / row["mask_file_name"]).write_bytes(mask_bytes)
+    rows = [row for row, *_ in pairs]
     return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
+
+
+def pairs_of(
+    args: argparse.Namespace,
+    source: Source,
+    info: database.Info,
+    instants: Sequence[str],
+    image: nifti.Scan,
+    mask: nifti.Scan,
+) -> Iterator[tuple[Row, bytes, bytes]]:
+    """The pairs of a source: the row, the image file and the mask file of each."""
+    height, width = image.frames[0].shape
+    millimetres = width * image.spacing[0], height * image.spacing[1]
+    box = pixels.fit_box(*millimetres, args.size, args.fit)
+    for number, instant in enumerate(instants, 1):
+        gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
+        labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
+        levels = pixels.paint(labels, args.masks, args.structures)
+        gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
+        name, frame, left = source.name, "", box.left
+        if source.instant == HALF_SEQUENCE:
+            frame = str(number)
+            name += f"_frame{number:0{max(2, len(str(len(instants))))}}"
+        for mirrored in (False, True) if args.mirror else (False,):
+            if mirrored:
+                name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
+                left = args.size - box.left - box.width
+            row: Row = {
+                "file_name": f"images/{name}.{args.format}",
+                "mask_file_name": f"masks/{name}.{args.mask_format}",
+                "patient": source.patient,
+                "view": source.view,
+                "instant": instant,
+                "frame": frame,
+                "mirrored": int(mirrored),
+                "sex": info.get("sex", facts.UNKNOWN),
+                "age": decimal(info.get("age")),
+                "image_quality": info.get("image_quality", facts.UNKNOWN),
+                "ef": decimal(info.get("ef")),
+                "frame_rate": decimal(info.get("frame_rate")),
+                "source_width": width,  # of the NIfTI, pixels
+                "source_height": height,
+                "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
+                "source_spacing_y": decimal(image.spacing[1]),
+                "left": left,  # the image's place in the square, pixels
+                "top": box.top,
+                "width": box.width,
+                "height": box.height,
+                "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
+                "spacing_y": decimal(millimetres[1] / box.height),
+            }
+            yield (
+                row,
+                pixels.encode(gray, args.format, args.jpg_quality),
+                pixels.encode_mask(levels, args.masks, args.mask_format, args.jpg_quality),
+            )
 
 
 def generate(args: argparse.Namespace) -> int:
