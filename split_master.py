@@ -10,7 +10,7 @@ import argparse
 import math
 import shutil
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from camus import RefusalError, cli, metadata, output, splits
 from camus.card import card
 from camus.facts import MIRRORED, SUBGROUPS, SUBSETS, UNKNOWN
 from camus.metadata import Row
-from camus.previews import PICTURES, previews
+from camus.previews import previews
 
-SPLIT = "split_master"  # as dataset.json of a dataset names its maker
 RATIOS = [0.7, 0.2, 0.1]
 
 
@@ -38,6 +37,19 @@ def find_master(chosen: Path | None) -> Path:
     if not masters:
         raise RefusalError("no CAMUS-master here: make it with the generator, or name your master")
     return next(iter(masters.values()))
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Raise RefusalError for options that contradict each other."""
+    is_random = args.ratios != RATIOS or args.seed or args.stratify or args.by == "pair"
+    if args.subgroups and is_random:
+        options = "--ratios, --seed, --stratify or --by pair"
+        raise RefusalError(f"--subgroups cannot be combined with {options}")
+    if args.stratify and args.by == "pair":
+        raise RefusalError("--stratify cannot be combined with --by pair")
+    if min(args.ratios) < 0 or not math.isclose(sum(args.ratios), 1):
+        ratios = " ".join(f"{ratio:g}" for ratio in args.ratios)
+        raise RefusalError(f"--ratios must be 0 or more and sum to 1, not {ratios}")
 
 
 def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
@@ -58,31 +70,26 @@ def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str,
 
 def assign_by_lists(patients: set[str], folder: Path) -> dict[str, str]:
     """The subset of each patient. Raises RefusalError unless each is in one of the three lists."""
-    folder = folder / "database_split" if (folder / "database_split").is_dir() else folder
+    if (folder / "database_split").is_dir():
+        folder = folder / "database_split"
     subset_of: dict[str, str] = {}
     for subset, name in SUBGROUPS.items():
-        try:
-            lines = (folder / name).read_text("utf-8-sig", errors="replace").splitlines()
-        except FileNotFoundError as error:
-            remedy = "choose a folder with all three lists"
-            raise RefusalError(f"{folder / name} is missing: {remedy}") from error
+        lines = (folder / name).read_text("utf-8-sig", errors="replace").splitlines()
         for patient in filter(None, map(str.strip, lines)):
             if subset_of.setdefault(patient, subset) != subset:
-                names = f"{SUBGROUPS[subset_of[patient]]} and in {name}"
-                raise RefusalError(f"{folder}: {patient} is in {names}: correct the lists")
+                raise RefusalError(f"{folder}: {patient} is in two lists: delete it from one")
     if missing := sorted(patients - subset_of.keys()):
         number = cli.counted(len(missing), "patient")
         raise RefusalError(f"{number} in no list of {folder}, the first is {missing[0]}: add them")
     if absent := subset_of.keys() - patients:
         cli.say(f"{cli.counted(len(absent), 'listed patient')} not in this master")
-    return subset_of
+    return {patient: subset_of[patient] for patient in patients}
 
 
 def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; the exit code."""
     check_options(args)
-    master = find_master(args.master)
-    dataset = args.dataset.resolve()
+    master, dataset = find_master(args.master), args.dataset.resolve()
     if dataset.is_relative_to(master.resolve()) or master.resolve().is_relative_to(dataset):
         raise RefusalError(f"{args.dataset} and {master} overlap: choose another folder")
     description, rows, deleted = metadata.read_master(master)
@@ -91,81 +98,52 @@ def split(args: argparse.Namespace) -> int:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
     if args.subgroups:
+        how: dict[str, Any] = {"by": "lists"}
         subset_of = assign_by_lists(set(rows_of), args.subgroups)
     else:
+        how = {name: getattr(args, name) for name in ("ratios", "seed", "by", "stratify")}
         subset_of = assign(rows_of, args)
     subsets: dict[str, list[Row]] = {subset: [] for subset in SUBSETS}
     for key in rows_of:
         subsets[subset_of[key]] += rows_of[key]
-    write(dataset, master, subsets, description, args)
+    numbers = {
+        subset: {"pairs": len(own), "patients": len({row["patient"] for row in own})}
+        for subset, own in subsets.items()
+    }
+    description |= {"made_by": metadata.SPLIT, "split": how, "subsets": numbers}
+    with output.new_folder(dataset, metadata.SPLIT, args.overwrite) as part:
+        write(part, master, subsets, description)
+        if args.by == "patient":
+            metadata.write_lists(part, subset_of)
     pairs = cli.counted(len(rows), "phantom pair" if description["phantom"] else "pair")
     gone = f", {deleted:,} left out because their files were deleted" if deleted else ""
     cli.say(f"{master}: {pairs} read{gone}")
     cli.say(f"{args.dataset}: {pairs} written")
-    patients = {subset: {row["patient"] for row in subsets[subset]} for subset in SUBSETS}
-    cli.say(" " * 8 + "".join(f"{subset:>8}" for subset in SUBSETS))
-    cli.say("patients" + "".join(f"{len(patients[subset]):8}" for subset in SUBSETS))
-    cli.say("pairs   " + "".join(f"{len(subsets[subset]):8}" for subset in SUBSETS))
+    for subset, number in numbers.items():
+        own = cli.counted(number["patients"], "patient"), cli.counted(number["pairs"], "pair")
+        cli.say(f"{subset}: {', '.join(own)}")
     if args.by == "pair":
-        number_of = Counter(patient for subset in SUBSETS for patient in patients[subset])
-        shared = sum(number > 1 for number in number_of.values())
-        cli.say(f"{shared} of {cli.counted(len(number_of), 'patient')} are in several subsets")
-    cli.say(f"to look at: {args.dataset / PICTURES[-1]}")
+        cli.warn("patients may be in several subsets, so scores of test may be too high")
+    cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")
     return 0
 
 
 def write(
-    dataset: Path,
-    master: Path,
-    subsets: Mapping[str, list[Row]],
-    description: metadata.Description,
-    args: argparse.Namespace,
+    part: Path, master: Path, subsets: Mapping[str, list[Row]], description: metadata.Description
 ) -> None:
-    """Write a dataset: the files of the pairs byte for byte, and all that describes them."""
-    how: dict[str, Any] = {"by": "lists"}
-    if not args.subgroups:
-        how = {"ratios": args.ratios, "seed": args.seed, "by": args.by, "stratify": args.stratify}
-    description = {**description, "made_by": SPLIT, "split": how, "subsets": {}}
-    with output.new_folder(dataset, SPLIT, args.overwrite, pattern_of) as part:
-        for subset, rows in subsets.items():
-            for folder, column in metadata.FOLDERS.items():
-                (part / subset / folder).mkdir(parents=True)
-                for row in rows:
-                    shutil.copyfile(master / row[column], part / subset / row[column])
-            if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
-                metadata.write_rows(part / subset, rows)
-            patients = sorted({row["patient"] for row in rows})
-            description["subsets"][subset] = {"pairs": len(rows), "patients": len(patients)}
-            if args.by == "patient":
-                lines = "".join(f"{patient}\n" for patient in patients)
-                (part / SUBGROUPS[subset]).write_text(lines, encoding="utf-8", newline="")
-        for name, picture in previews(master, subsets, description).items():
-            (part / name).write_bytes(picture)
-        example = next(f"{s}/{rows[0]['mask_file_name']}" for s, rows in subsets.items() if rows)
-        (part / "README.md").write_text(card(description, example), encoding="utf-8", newline="")
-        metadata.write_description(part, description)
-
-
-def pattern_of(description: metadata.Description) -> str:
-    """A pattern of the files of a dataset."""
-    names = "|".join([metadata.DATASET_JSON, "README.md", *SUBGROUPS.values(), *PICTURES])
-    return f"{names}|({'|'.join(SUBSETS)})/({metadata.made_files(description)})"
-
-
-def check_options(args: argparse.Namespace) -> None:
-    """Raise RefusalError for options that contradict each other; fill in the defaults."""
-    if args.subgroups and (
-        args.ratios or args.seed is not None or args.stratify or args.by == "pair"
-    ):
-        options = "--ratios, --seed, --stratify or --by pair"
-        raise RefusalError(f"--subgroups cannot be combined with {options}")
-    if args.stratify and args.by == "pair":
-        raise RefusalError("--stratify cannot be combined with --by pair")
-    args.ratios, args.seed = args.ratios or RATIOS, args.seed or 0
-    if min(args.ratios) < 0:
-        raise RefusalError(f"--ratios must be 0 or more, not {min(args.ratios):g}")
-    if not math.isclose(sum(args.ratios), 1):
-        raise RefusalError(f"--ratios must sum to 1, not to {sum(args.ratios):.9g}")
+    """Write the pairs of a dataset, byte for byte those of the master, and what describes them."""
+    for subset, rows in subsets.items():
+        for folder, column in metadata.FOLDERS.items():
+            (part / subset / folder).mkdir(parents=True)
+            for row in rows:
+                shutil.copyfile(master / row[column], part / subset / row[column])
+        if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
+            metadata.write_rows(part / subset, rows)
+    for name, picture in previews(master, subsets, description).items():
+        (part / name).write_bytes(picture)
+    example = next(f"{s}/{rows[0]['mask_file_name']}" for s, rows in subsets.items() if rows)
+    (part / "README.md").write_bytes(card(description, example).encode())
+    metadata.write_description(part, description)
 
 
 def arguments() -> cli.Parser:
@@ -180,9 +158,9 @@ def arguments() -> cli.Parser:
         default=Path("CAMUS_public-ImageMask-Dataset"),
         help="folder to write (default: ./%(default)s)")
     add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=float,
-        help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
-    add("--seed", metavar="N", type=number(0, 2**32 - 1),
-        help="random seed for the shuffle (default: 0)")
+        default=RATIOS, help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
+    add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
+        help="random seed for the shuffle (default: %(default)s)")
     add("--by", choices=("patient", "pair"), default="patient",
         help="what stays together: all pairs of a patient, or a pair and its mirrored copy"
              " (default: %(default)s)")

@@ -7,7 +7,7 @@ pair) and dataset.json (labels, settings). MASTER appears when all is done.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,17 +16,14 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camus import PairError, RefusalError, cli, database, facts, metadata, nifti, output, pixels
 from camus.database import Source
-from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, MIRRORED, QUALITIES, STRUCTURES, VIEWS
+from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, MIRRORED, QUALITIES, STRUCTURES, UNKNOWN, VIEWS
 from camus.metadata import Row, decimal
 
 RELEASE_AXES = "LP"  # of the images: x to the patient's left, y to posterior; so the apex is on top
 
 
 class Outcome(NamedTuple):
-    """What became of a source: the rows of its pairs, or the reason why there are none.
-
-    Without rows and reason, an option left the source out.
-    """
+    """The rows of a source's pairs, or why there are none; neither if an option left it out."""
 
     rows: list[Row]
     reason: str = ""
@@ -36,51 +33,34 @@ class Outcome(NamedTuple):
 
 def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
     """Make the pairs of a source, all of them or none."""
+    rows: list[Row] = []
+    files: dict[str, bytes] = {}
     try:
         info, unclear = database.read_info(source)
-        if args.image_quality and info.get("image_quality") not in args.image_quality:
-            return Outcome([], unclear=unclear)
+        if args.image_quality and info.get("ImageQuality") not in args.image_quality:
+            return Outcome(rows, unclear=unclear)
         image = nifti.read(source.image, pixels.to_gray, nifti.SIDES)
         mask = nifti.read(source.mask, pixels.to_labels)
         nifti.check_same_grid(mask, image)
         instants = database.instants_shown(source, info, len(image.frames))
-        pairs = list(pairs_of(args, source, info, instants, image, mask))
-    except PairError as error:
-        # Return the message, not the exception: its traceback would keep the arrays in memory
-        return Outcome([], str(error))
-    for row, image_bytes, mask_bytes in pairs:
-        (folder / row["file_name"]).write_bytes(image_bytes)
-        (folder / row["mask_file_name"]).write_bytes(mask_bytes)
-    rows = [row for row, *_ in pairs]
-    return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
-
-
-def pairs_of(
-    args: argparse.Namespace,
-    source: Source,
-    info: database.Info,
-    instants: Sequence[str],
-    image: nifti.Scan,
-    mask: nifti.Scan,
-) -> Iterator[tuple[Row, bytes, bytes]]:
-    """The pairs of a source: the row, the image file and the mask file of each."""
-    height, width = image.frames[0].shape
-    millimetres = width * image.spacing[0], height * image.spacing[1]
-    box = pixels.fit_box(*millimetres, args.size, args.fit)
-    for number, instant in enumerate(instants, 1):
-        gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
-        labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
-        levels = pixels.paint(labels, args.masks, args.structures)
-        gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
-        name, frame, left = source.name, "", box.left
-        if source.instant == HALF_SEQUENCE:
-            frame = str(number)
-            name += f"_frame{number:0{max(2, len(str(len(instants))))}}"
-        for mirrored in (False, True) if args.mirror else (False,):
+        height, width = image.frames[0].shape
+        millimetres = width * image.spacing[0], height * image.spacing[1]
+        box = pixels.fit_box(*millimetres, args.size, args.fit)
+        digits = max(2, len(str(len(instants))))
+        flips = (False, True) if args.mirror else (False,)
+        for (index, instant), mirrored in product(enumerate(instants), flips):
+            gray = pixels.resize_image(image.frames[index], box.width, box.height)
+            labels = pixels.resize_labels(mask.frames[index], box.width, box.height)
+            levels = pixels.paint(labels, args.masks, args.structures)
+            gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
+            name, frame, left = source.name, "", box.left
+            if source.instant == HALF_SEQUENCE:
+                frame = str(index + 1)
+                name += f"_frame{frame.zfill(digits)}"
             if mirrored:
                 name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
                 left = args.size - box.left - box.width
-            row: Row = {
+            row = {
                 "file_name": f"images/{name}.{args.format}",
                 "mask_file_name": f"masks/{name}.{args.mask_format}",
                 "patient": source.patient,
@@ -88,11 +68,11 @@ def pairs_of(
                 "instant": instant,
                 "frame": frame,
                 "mirrored": int(mirrored),
-                "sex": info.get("sex", facts.UNKNOWN),
-                "age": decimal(info.get("age")),
-                "image_quality": info.get("image_quality", facts.UNKNOWN),
-                "ef": decimal(info.get("ef")),
-                "frame_rate": decimal(info.get("frame_rate")),
+                "sex": info.get("Sex", UNKNOWN),
+                "age": decimal(info.get("Age")),
+                "image_quality": info.get("ImageQuality", UNKNOWN),
+                "ef": decimal(info.get("EF")),
+                "frame_rate": decimal(info.get("FrameRate")),
                 "source_width": width,  # of the NIfTI, pixels
                 "source_height": height,
                 "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
@@ -104,11 +84,17 @@ def pairs_of(
                 "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
                 "spacing_y": decimal(millimetres[1] / box.height),
             }
-            yield (
-                row,
-                pixels.encode(gray, args.format, args.jpg_quality),
-                pixels.encode_mask(levels, args.masks, args.mask_format, args.jpg_quality),
+            rows.append(row)
+            files[row["file_name"]] = pixels.encode(gray, args.format, args.jpg_quality)
+            files[row["mask_file_name"]] = pixels.encode_mask(
+                levels, args.masks, args.mask_format, args.jpg_quality
             )
+    except (PairError, OSError) as error:
+        # Return the message, not the exception: its traceback would keep the arrays in memory
+        return Outcome([], str(error))
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -118,17 +104,16 @@ def generate(args: argparse.Namespace) -> int:
     args.image_quality = [word for word in QUALITIES if word in args.image_quality]
     args.instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     args.mask_format = "png" if args.masks == "index" else args.format
-    folder = database.find_database(args.database, Path(__file__).resolve().parents[1])
+    folder = database.find_database(args.database)
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} lies in the database {folder}: choose another folder")
     sources, problems = database.find_sources(folder, args.views, args.instants)
     if not sources and not problems:
-        other = "key" if args.frames == "sequence" else "sequence"
-        views = " and ".join(args.views)
+        other, views = "key" if args.frames == "sequence" else "sequence", " and ".join(args.views)
         raise RefusalError(f"{folder} has no {args.frames} frames of {views}: try --frames {other}")
     described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
     phantom = any(description.get("phantom") is True for description in described)
-    with output.new_folder(args.master, metadata.GENERATOR, args.overwrite, pattern_of) as part:
+    with output.new_folder(args.master, metadata.GENERATOR, args.overwrite) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
         outcomes = cli.side_by_side(partial(convert, args, part), sources, args.jobs, "file")
@@ -136,44 +121,34 @@ def generate(args: argparse.Namespace) -> int:
         if rows:  # else the target stays as it was
             metadata.write_rows(part, rows)
             metadata.write_description(part, metadata.describe(vars(args), phantom))
-    of_source = dict(zip(sources, outcomes, strict=True))
-    problems |= {s.name: outcome.reason for s, outcome in of_source.items() if outcome.reason}
+    outcome_of = dict(zip(sources, outcomes, strict=True))
+    problems |= {s.name: outcome.reason for s, outcome in outcome_of.items() if outcome.reason}
     if not rows and not problems:
         words = " or ".join(args.image_quality)
         raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
-    warn_of_problems(problems, of_source)
+    for name, reason in sorted(problems.items()):
+        cli.warn(f"{name}: {reason}")
+    warn_of_headers_and_info(outcome_of)
     phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
     cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
-    pairs = cli.counted(len(rows), f"{phantoms}pair") + " written"
-    pairs = pairs if rows else "not written, no pair could be made"
+    pairs = f"{cli.counted(len(rows), f'{phantoms}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report_missing(args, of_source)
+    report_missing(args, outcome_of)
     if rows:
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
     return 1 if problems else 0
 
 
-def pattern_of(description: metadata.Description) -> str:
-    """A pattern of the files of a master."""
-    return f"{metadata.DATASET_JSON}|{metadata.made_files(description)}"
-
-
-def warn_of_problems(problems: dict[str, str], outcomes: dict[Source, Outcome]) -> None:
-    """Name what failed, one line each; then what may be wrong with Info files and pictures."""
-    for name, reason in sorted(problems.items()):
-        cli.warn(f"{name}: {reason}")
+def warn_of_headers_and_info(outcomes: dict[Source, Outcome]) -> None:
+    """Say what may be wrong with the orientation of images and with Info files."""
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
-        values = cli.counted(len(unclear), "value")
-        cli.warn(
-            f"Info files: {values} not understood, taken as missing; the first is in {unclear[0]}"
-        )
+        values = f"{cli.counted(len(unclear), 'value')} not understood, taken as missing"
+        cli.warn(f"Info files: {values}; the first is in {unclear[0]}")
     turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
     if turned:
-        images, axes = cli.counted(len(turned), "image"), outcomes[turned[0]].axes
-        cli.warn(
-            f"{images} in another orientation than the release (not {RELEASE_AXES}); the first is "
-            f"{turned[0].name} ({axes}): check that the apex is on top, and the pixel size"
-        )
+        images = f"{cli.counted(len(turned), 'image')} in another orientation than the release"
+        first = f"{turned[0].name}, {outcomes[turned[0]].axes} instead of {RELEASE_AXES}"
+        cli.warn(f"{images}; the first is {first}: check that the apex is on top")
 
 
 def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
@@ -185,24 +160,10 @@ def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) ->
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
     release = {"_".join(parts) for parts in product(patients, args.views, args.instants)}
     if missing := release - {source.name for source in converted}:
-        absent = len(patients - {source.patient for source in converted})
+        absent = patients - {source.patient for source in converted}
         thing = "pairs" if args.frames == "key" else "half sequences"
-        cli.say(
-            f"of the whole release, {absent} of {len(patients)} patients and {len(missing):,} of "
-            f"{len(release):,} {thing} are missing; the first is {min(missing)}"
-        )
-
-
-def word_of(*words: str) -> Callable[[str], str]:
-    """An argument type: one of the words, in any case. good: Good."""
-
-    def parse(text: str) -> str:
-        for word in words:
-            if word.casefold() == text.casefold():
-                return word
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
-
-    return parse
+        parts = f"{len(absent)} of 500 patients and {len(missing):,} of {len(release):,} {thing}"
+        cli.say(f"of the whole release, {parts} are missing; the first is {min(missing)}")
 
 
 def arguments() -> cli.Parser:
@@ -217,16 +178,14 @@ def arguments() -> cli.Parser:
     add("master", metavar="MASTER", nargs="?", type=cli.path, default=Path("CAMUS-master"),
         help="folder to write (default: ./%(default)s)")
     add("--frames", choices=("key", "sequence"), default="key",
-        help="the ED and ES frames, or every frame of the half sequences from ED to ES"
-             " (default: %(default)s)")
-    add("--views", metavar="{2CH,4CH}", nargs="+", type=word_of(*VIEWS), default=list(VIEWS),
+        help="the ED and ES frames, or every frame from ED to ES (default: %(default)s)")
+    add("--views", metavar="{2CH,4CH}", nargs="+", type=cli.one_of(*VIEWS), default=list(VIEWS),
         help="keep these views (default: both)")
-    add("--structures", metavar="{lv,myo,la}", nargs="+", type=word_of(*STRUCTURES),
+    add("--structures", metavar="{lv,myo,la}", nargs="+", type=cli.one_of(*STRUCTURES),
         default=list(STRUCTURES),
-        help="keep these structures, labels unchanged; the rest becomes background (default: all)")
-    add("--image-quality", metavar="{Good,Medium,Poor}", nargs="+", type=word_of(*QUALITIES),
-        default=[],
-        help="keep views of this quality, by Info_2CH.cfg and Info_4CH.cfg (default: all)")
+        help="keep these structures; the rest becomes background (default: all)")
+    add("--image-quality", metavar="{Good,Medium,Poor}", nargs="+", type=cli.one_of(*QUALITIES),
+        default=[], help="keep views of this quality, by their Info files (default: all)")
     add("--masks", choices=tuple(facts.LEVELS), default="gray",
         help="labels 0, 1, 2, 3 become: gray: 0, 85, 170, 255; binary: 0, 255, 255, 255;"
              " index: 0, 1, 2, 3, always PNG (default: %(default)s)")

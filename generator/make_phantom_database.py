@@ -9,20 +9,17 @@ import gzip
 import sys
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import RefusalError, cli, metadata, output, phantom
-from camus.facts import HALF_SEQUENCE, PHANTOM_SOURCE, SUBGROUPS, VIEWS
+from camus import RefusalError, cli, metadata, output, phantom, splits
+from camus.facts import HALF_SEQUENCE, VIEWS
 from camus.pixels import Picture
-from camus.splits import shuffled, subset_sizes
 
 # isort: split
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
-MADE_BY = "make_phantom_database"
 SPACING = 0.308  # mm, as in the release
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
 RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
@@ -70,37 +67,20 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
         )
 
 
-def write_lists(folder: Path, patients: int, seed: int) -> None:
-    """Write the lists of the three subgroups, one patient per line."""
-    folder.mkdir()
-    names = iter(shuffled((f"patient{number:04}" for number in range(1, patients + 1)), seed))
-    for name, size in zip(SUBGROUPS.values(), subset_sizes(patients, RATIOS), strict=True):
-        lines = sorted(f"{patient}\n" for patient in islice(names, size))
-        (folder / name).write_bytes("".join(lines).encode())
-
-
-def pattern_of(description: metadata.Description) -> str:
-    """A pattern of the files of phantoms. Real patients in their folder have other files, too."""
-    numbers = range(1, description.get("patients", 0) + 1)
-    patients = "|".join(f"patient{number:04}" for number in numbers)
-    instants = "ED|ES|half_sequence" if description.get("frames") else "ED|ES"
-    file = rf"({patients})_(2CH|4CH)_({instants})(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
-    lists = "|".join(SUBGROUPS.values())
-    return rf"dataset\.json|database_split/({lists})|database_nifti/({patients})/({file})"
-
-
 def make_database(args: argparse.Namespace) -> int:
     """Write phantom patients as the command line says; the exit code."""
     if args.frames == 1:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     options = {name: getattr(args, name) for name in ("patients", "frames", "seed")}
-    description = {"made_by": MADE_BY, "source": PHANTOM_SOURCE, "phantom": True, **options}
-    with output.new_folder(args.folder, MADE_BY, args.overwrite, pattern_of) as part:
-        database = part / "database_nifti"
-        database.mkdir()
-        write = partial(write_patient, database, args.frames, args.seed)
-        cli.side_by_side(write, range(1, args.patients + 1), cli.CORES, "patient")
-        write_lists(part / "database_split", args.patients, args.seed)
+    description = {"made_by": metadata.PHANTOMS, "phantom": True, **options}
+    numbers = range(1, args.patients + 1)
+    names = splits.shuffled((f"patient{number:04}" for number in numbers), args.seed)
+    subset_of = splits.distribute(names, splits.subset_sizes(args.patients, RATIOS))
+    with output.new_folder(args.folder, metadata.PHANTOMS, args.overwrite) as part:
+        (part / "database_nifti").mkdir()
+        write = partial(write_patient, part / "database_nifti", args.frames, args.seed)
+        cli.side_by_side(write, numbers, cli.CORES, "patient")
+        metadata.write_lists(part / "database_split", subset_of)
         metadata.write_description(part, description)
     cli.say(f"{args.folder}: {cli.counted(args.patients, 'phantom patient')} written")
     return 0
@@ -108,9 +88,8 @@ def make_database(args: argparse.Namespace) -> int:
 
 def arguments() -> cli.Parser:
     """The command line."""
-    example = "generator/make_phantom_database.py phantoms"
-    parser = cli.Parser(__doc__, "FOLDER", example)
-    number, add = cli.whole_number, parser.add_argument
+    parser = cli.Parser(__doc__, "FOLDER", "generator/make_phantom_database.py phantoms")
+    add, number = parser.add_argument, cli.whole_number
     # fmt: off
     add("folder", metavar="FOLDER", type=cli.path, help="folder to write")
     add("--patients", metavar="N", type=number(1, 9999), default=50,

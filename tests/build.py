@@ -2,10 +2,8 @@
 
 import csv
 import gzip
-import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +47,11 @@ def nifti(
     array = np.asarray(pixels).T.astype(dtype)
     header = nib.Nifti1Header(endianness=dtype[0] if dtype[0] in "<>" else "<")
     matrix = np.diag([-spacing[0], -spacing[1], 1, 1]) if affine is None else np.asarray(affine)
-    data = bytearray(nib.Nifti1Image(array, matrix, header, dtype=dtype).to_bytes())
-    block = nib.Nifti1Header(bytes(data[:348]), check=False)
+    data = nib.Nifti1Image(array, matrix, header, dtype=dtype).to_bytes()
+    block = nib.Nifti1Header(data[:348], check=False)
     for name, value in fields.items():
         block[name] = value
-    data[:348] = block.binaryblock
-    return bytes(data)
+    return bytes(block.binaryblock + data[348:])
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -65,18 +62,12 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def write_pair(
-    database: Path,
-    name: str = NAME,
-    image: npt.ArrayLike = IMAGE,
-    mask: npt.ArrayLike = MASK,
-    suffix: str = ".nii.gz",
-    patient: str = "",
-    **options: Any,
+    database: Path, name: str = NAME, image: Any = IMAGE, mask: Any = MASK, **options: Any
 ) -> Path:
     """Write X.nii.gz and X_gt.nii.gz in their patient's folder, which is returned."""
-    folder = database / (patient or name.split("_")[0])
-    write(folder / f"{name}{suffix}", nifti(image, **options))
-    write(folder / f"{name}_gt{suffix}", nifti(mask, **options))
+    folder = database / name.split("_")[0]
+    write(folder / f"{name}.nii.gz", nifti(image, **options))
+    write(folder / f"{name}_gt.nii.gz", nifti(mask, **options))
     return folder
 
 
@@ -116,20 +107,8 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def process(words: list[str]) -> "subprocess.Popen[str]":
-    """A process that hears Ctrl-C even where the tests run in the background."""
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    return subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen)
-
-
-def run(*words: object, line: str = "", **options: Any) -> tuple[int, str, str]:
-    """Run Python; its exit code, stdout and stderr.
-
-    line: a line of bash to run instead, in which "$@" stands for Python with these words.
-    """
-    command = [sys.executable, *map(str, words)]
-    if line:
-        command = ["bash", "-c", line, "bash", *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+def run(*words: object, **options: Any) -> tuple[int, str, str]:
+    """Run Python; its exit code, stdout and stderr."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    done = subprocess.run([sys.executable, *map(str, words)], text=True, timeout=60, **pipes)
     return done.returncode, done.stdout, done.stderr

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,18 @@ Done = tuple[int, str, str]  # exit code, stdout and stderr
 Run = Callable[..., Done]
 
 
-def runner(main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a script as from the command line."""
+def script(main: Callable[[Sequence[str]], int]) -> Any:
+    """A fixture: a function that runs a script as from the command line."""
 
-    def run(*arguments: object) -> Done:
-        code = main([str(argument) for argument in arguments])
-        return (code, *capsys.readouterr())
+    def run(capsys: pytest.CaptureFixture[str]) -> Run:
+        return lambda *words: (main([str(word) for word in words]), *capsys.readouterr())
 
-    return run
+    return pytest.fixture(run)
+
+
+generate = script(CAMUSImageMaskDatasetGenerator.main)
+split = script(split_master.main)
+make_phantoms = script(make_phantom_database.main)
 
 
 def refusal(done: Done) -> str:
@@ -28,19 +33,9 @@ def refusal(done: Done) -> str:
     return err
 
 
-@pytest.fixture
-def generate(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(CAMUSImageMaskDatasetGenerator.main, capsys)
-
-
-@pytest.fixture
-def split(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(split_master.main, capsys)
-
-
-@pytest.fixture
-def make_phantoms(capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(make_phantom_database.main, capsys)
+def says(text: str, facts: str) -> bool:
+    """Whether a text tells all of these facts, in any order. facts: separated by semicolons."""
+    return all(fact in text for fact in facts.split("; "))
 
 
 @pytest.fixture(autouse=True)

@@ -10,24 +10,18 @@ HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"
 
 def card(description: Description, example: str) -> str:
     """The card of a dataset, from its dataset.json. example: the path of a mask within it."""
-    settings, labels = description["settings"], description["labels"]
-    is_camus = description["source"] == facts.SOURCE
-    subsets, split = description["subsets"], description["split"]
-    if split["by"] == "lists":
-        numbers = [f"{count['patients']} in {subset}" for subset, count in subsets.items()]
-        how = f"Split by lists of patients: {', '.join(numbers)}."
-    else:
-        kept = "a patient may be in several subsets"
-        if split["by"] == "patient":
-            kept = "all pairs of a patient are in one subset"
-        balanced = ", ejection fraction and image quality balanced" if split["stratify"] else ""
-        shares = ", ".join(f"{ratio:g}" for ratio in split["ratios"])
-        drawn = f"{shares} for train, valid, test; seed {split['seed']}"
-        how = f"Split at random: {drawn}; {kept}{balanced}."
+    settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
+    how = "by lists of patients"
+    if description["split"]["by"] != "lists":
+        how = "at random: {ratios} for train, valid, test; seed {seed}; by {by}".format(
+            **description["split"]
+        )
+    if description["split"].get("stratify"):
+        how += "; ejection fraction and image quality balanced"
     template = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
     return template.format(
         **description,
-        title="CAMUS as image/mask pairs" if is_camus else "Echocardiograms as image/mask pairs",
+        title=f"{description['source'].partition(',')[0]} as image/mask pairs",
         licence_of_hub=HUB_LICENCE if description["licence"] == facts.LICENCE else "",
         frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
         views=" and ".join(settings["views"]),

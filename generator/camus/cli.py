@@ -47,6 +47,18 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """An argument type: one of the words, in any case. good: Good."""
+
+    def parse(text: str) -> str:
+        for word in words:
+            if word.casefold() == text.casefold():
+                return word
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
+
+    return parse
+
+
 def path(text: str) -> Path:
     """An argument type: a path, in which ~ is the home folder."""
     return Path(os.path.expanduser(text))  # noqa: PTH111, which fails where there is no home
@@ -58,14 +70,11 @@ def counted(number: int, thing: str) -> str:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print one line of results, whatever is in the names that it tells.
-
-    A closed pipe or a log on a full disk does not stop the work.
-    """
+    """Print one line of results, with escapes for what cannot be printed."""
     stream = stream or sys.stdout
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # a closed pipe does not stop the work
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
@@ -90,9 +99,8 @@ def side_by_side(
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     pool = ThreadPoolExecutor(jobs)
     try:
-        futures = [pool.submit(work, item) for item in items]
-        is_hidden = sys.stderr is None or not sys.stderr.isatty()
-        return [future.result() for future in tqdm(futures, unit=unit, disable=is_hidden)]
+        results = tqdm(pool.map(work, items), unit=unit, total=len(items), disable=None)
+        return list(results)
     finally:
         pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)
@@ -101,23 +109,17 @@ def side_by_side(
 def run(
     parser: Parser, work: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
 ) -> int:
-    """Do what the command line asks for; the exit code.
+    """Do what the command line asks for; the exit code. What a user can fix takes one line.
 
-    0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted. What a user
-    can fix becomes one line on stderr.
+    0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted.
     """
     code, problem = 2, ""
     try:
         code = work(parser.parse_args(argv))
     except SystemExit as stop:  # from argparse: --help, or an option that it does not take
         code = int(stop.code or 0)
-    except RefusalError as error:
-        problem = str(error)
-    except OSError as error:
-        paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path)
-        problem = f"{paths}: {error.strerror}" if paths and error.strerror else str(error)
-    except MemoryError:
-        problem = "out of memory: use fewer --jobs, or close other programs"
+    except (RefusalError, OSError, MemoryError) as error:
+        problem = str(error) or "out of memory: use fewer --jobs"
     except KeyboardInterrupt as interrupt:
         code, problem = 130, "; ".join(["interrupted", *interrupt.args])
     if problem:

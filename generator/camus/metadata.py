@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ Row = dict[str, Any]  # the record of a pair, by column of metadata.csv
 Description = dict[str, Any]  # dataset.json
 
 METADATA, DATASET_JSON = "metadata.csv", "dataset.json"
-GENERATOR = "CAMUSImageMaskDatasetGenerator"  # as dataset.json of a master names its maker
+# The scripts, as dataset.json names them
+GENERATOR, SPLIT, PHANTOMS = (
+    "CAMUSImageMaskDatasetGenerator",
+    "split_master",
+    "make_phantom_database",
+)
+PICTURES = ("statistics.png", "train_images_samples.png", "train_masks_samples.png",
+            "train_overlays_samples.png")  # fmt: skip
 FOLDERS = {"images": "file_name", "masks": "mask_file_name"}  # the column that lists their files
 REQUIRED = ("file_name", "mask_file_name", "patient", "view", "instant", "frame", "mirrored")
 # The options of the generator that decide what a master holds
@@ -35,47 +42,47 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["file_name"]))
-    (folder / METADATA).write_text(text.getvalue(), encoding="utf-8", newline="")
+    (folder / METADATA).write_bytes(text.getvalue().encode())
 
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of metadata.csv, every cell as it stands there. Raises RefusalError."""
-    path = folder / METADATA
+    path, remedy = folder / METADATA, "run the generator with --overwrite"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             rows, columns = list(reader), list(reader.fieldnames or [])
-    except FileNotFoundError as error:
-        remedy = "run the generator with --overwrite"
-        raise RefusalError(f"{folder} has no {METADATA}: {remedy}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        remedy = "save it in this format"
+    except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
         raise RefusalError(f"{path} cannot be read as UTF-8 CSV ({error}): {remedy}") from error
     for column in (*REQUIRED, *columns):
-        if (number := columns.count(column)) != 1:
-            problem = f"has {number or 'no'} columns {column!r}, a spreadsheet may have changed it"
-            raise RefusalError(f"{path} {problem}: run the generator with --overwrite")
+        if columns.count(column) != 1:
+            raise RefusalError(f"{path} needs one column {column!r}, as it was made: {remedy}")
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
-            remedy = "correct it, or run the generator with --overwrite"
             raise RefusalError(f"{path}: line {number} needs {len(columns)} values: {remedy}")
     return rows
 
 
 def write_description(folder: Path, description: Description) -> None:
     """Write dataset.json."""
-    text = json.dumps(description, indent=2) + "\n"
-    (folder / DATASET_JSON).write_text(text, encoding="utf-8", newline="")
+    (folder / DATASET_JSON).write_bytes(f"{json.dumps(description, indent=2)}\n".encode())
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says; empty if there is none, or none of these scripts."""
+    """What dataset.json of a folder says; empty if there is none."""
     try:
         description = json.loads((folder / DATASET_JSON).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
-    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
-    return description if is_ours else {}
+    return description if isinstance(description, dict) else {}
+
+
+def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
+    """Write the lists of the patients of each subset, one patient per line."""
+    folder.mkdir(exist_ok=True)
+    for subset, name in facts.SUBGROUPS.items():
+        lines = sorted(f"{patient}\n" for patient in subset_of if subset_of[patient] == subset)
+        (folder / name).write_bytes("".join(lines).encode())
 
 
 def describe(settings: dict[str, Any], phantom: bool) -> Description:
@@ -99,47 +106,58 @@ def describe(settings: dict[str, Any], phantom: bool) -> Description:
 
 
 def made_files(description: Description) -> str:
-    """A pattern of the files of a master, or of one subset of a dataset, by dataset.json."""
-    settings = description.get("settings", {})
-    image = mask = settings.get("format")
-    if settings.get("masks") == "index":
-        mask = "png"
+    """A pattern of the files that a script made, paths with slashes, by its dataset.json."""
+    settings, patients = description.get("settings", {}), description.get("patients", 0)
+    image = settings.get("format")
+    mask = "png" if settings.get("masks") == "index" else image
     name = rf"({facts.MIRRORED})?{facts.SOURCE_NAME}(_frame\d+)?"
-    return rf"{METADATA}|images/{name}\.{image}|masks/{name}\.{mask}"
+    pairs = rf"{METADATA}|images/{name}\.{image}|masks/{name}\.{mask}"
+    lists, subsets = "|".join(facts.SUBGROUPS.values()), "|".join(facts.SUBSETS)
+    # Real patients beside phantoms have higher numbers
+    phantoms = "|".join(f"patient{number:04}" for number in range(1, patients + 1))
+    nifti = rf"{facts.SOURCE_NAME}(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
+    return (
+        DATASET_JSON
+        + "|"
+        + {
+            GENERATOR: pairs,
+            SPLIT: rf"README\.md|{'|'.join(PICTURES)}|{lists}|({subsets})/({pairs})",
+            PHANTOMS: rf"database_split/({lists})|database_nifti/({phantoms})/({nifti})",
+        }[description["made_by"]]
+    )
 
 
 def read_master(master: Path) -> tuple[Description, list[Row], int]:
     """The description of a master, the rows of its pairs, and the number of deleted pairs.
 
-    A row whose two files are gone is a deleted pair. Raises RefusalError if the generator did not
-    make the master, if one file of a pair is gone, and for a file without a row.
+    A deleted pair is a row without files. Raises RefusalError for what the generator did not make.
     """
     description = read_description(master)
     if description.get("made_by") != GENERATOR:
         reason = f"no {DATASET_JSON} in it names the generator"
         raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
     is_whole = {*description} >= KEYS and {*description["settings"]} >= {*SETTINGS}
-    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"] or [{}]):
+    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"]):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
     files = {f"{name}/{path.name}" for name in FOLDERS for path in entries(master / name)}
-    rows: list[Row] = []
+    rows, pairs = read_rows(master), []
     listed: set[str] = set()
-    for row in read_rows(master):
+    for row in rows:
         pair = {row[column] for column in FOLDERS.values()}
-        gone = pair - files
-        if pair & listed or len(pair) == 1:
-            raise RefusalError(f"{master / METADATA} lists {min(pair)} twice: delete one row")
-        if len(gone) == 1:
-            left = master / (pair - gone).pop()
+        left = pair & files
+        if pair & listed:
+            raise RefusalError(
+                f"{master / METADATA} lists {min(pair)} twice: delete one row"
+            )
+        if left and left != pair:
             remedy = "delete it, too, or run the generator with --overwrite"
-            raise RefusalError(f"{left} has lost {gone.pop()}, the rest of its pair: {remedy}")
-        if not gone:
-            rows.append(row)
+            raise RefusalError(f"{master / left.pop()} has lost {(pair - files).pop()}: {remedy}")
+        if left:
+            pairs.append(row)
         listed |= pair
-    if files - listed:
-        first = master / min(files - listed)
+    if foreign := files - listed:
         remedy = "delete the pair, or move it out of the master"
-        raise RefusalError(f"{METADATA} has no row for {first}: {remedy}")
-    if not rows:
+        raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")
+    if not pairs:
         raise RefusalError(f"{master} has no pairs: run the generator with --overwrite")
-    return description, rows, len(listed) // 2 - len(rows)
+    return description, pairs, len(rows) - len(pairs)

@@ -4,6 +4,7 @@ Facts of the format: NIfTI-1 data format definition, https://nifti.nimh.nih.gov/
 """
 
 import functools
+import gzip
 import logging
 import math
 import zlib
@@ -50,38 +51,24 @@ class Scan(NamedTuple):
 
 
 class _Content:
-    """The bytes of a file, piece by piece; inflated if the file is gzip."""
+    """The bytes of a file, inflated piece by piece; a plain file is read as gzip that stores."""
 
     def __init__(self, data: bytes) -> None:
-        self.rest: Any = memoryview(data)
-        self.inflater = inflate.decompressobj(wbits=31) if data[:2] == GZIP else None
-
-    def take(self, size: int) -> bytes:
-        """The next `size` bytes, or all that are left."""
-        if self.inflater is None:
-            piece, self.rest = bytes(self.rest[:size]), self.rest[size:]
-        else:
-            piece = self.inflater.decompress(self.rest, size)
-            self.rest = self.inflater.unconsumed_tail
-        return piece
+        self.rest = data if data[:2] == GZIP else gzip.compress(data, compresslevel=0)
+        self.inflater = inflate.decompressobj(wbits=31)
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes. Raises PairError if there are fewer."""
-        piece = self.take(size)
-        if len(piece) < size:
-            if self.inflater is not None and self.inflater.unused_data:
-                raise PairError("has several gzip streams: decompress it, and compress it anew")
-            raise PairError("is cut short, it ends before its last pixel: download it again")
+        """The next `size` bytes, or all that are left."""
+        piece: bytes = self.inflater.decompress(self.rest, size)
+        self.rest = self.inflater.unconsumed_tail
         return piece
 
     def check_end(self) -> None:
         """Raise PairError unless this is the end. gzip's checksum is verified here."""
-        if self.take(1):
+        if self.read(1) or self.inflater.unused_data.strip(b"\0"):
             raise PairError("holds more data than its header announces")
-        if self.inflater is not None and not self.inflater.eof:
+        if not self.inflater.eof:
             raise PairError("is cut short, gzip's checksum is missing: download it again")
-        if self.inflater is not None and self.inflater.unused_data.strip(b"\0"):
-            raise PairError("has a second gzip stream or other data at its end: compress it anew")
 
 
 def read(
@@ -94,11 +81,12 @@ def read(
     to_8_bits: makes a uint8 frame from the scaled values of a frame, both (height, width).
     sides: how long the sides of a frame must be, mm; None if the header may say nothing.
 
-    Raises PairError, with the name of the file: unreadable, damaged, or not frames of a NIfTI-1.
+    Raises PairError, with the name of the file: damaged, or not frames of a NIfTI-1. Raises
+    OSError if it cannot be read.
     """
     try:
         content = _Content(path.read_bytes())
-        header, spacing = _header(content.take(HEADER_SIZE))
+        header, spacing = _header(content.read(HEADER_SIZE))
         width, height, *rest = header.get_data_shape()
         millimetres = width * spacing[0], height * spacing[1]
         if sides and not all(sides[0] <= side <= sides[1] for side in millimetres):
@@ -113,25 +101,25 @@ def read(
         frames = []
         for _ in range(math.prod(rest)):
             block = content.read(width * height * dtype.itemsize)
+            if len(block) < width * height * dtype.itemsize:
+                raise PairError("is cut short, it ends before its last pixel: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
             frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
         content.check_end()
-        return Scan(frames, spacing, _axes(header))
+        has_axes = header["sform_code"] or header["qform_code"]
+        affine = header.get_best_affine() if has_axes else np.zeros((4, 4))
+        return Scan(frames, spacing, _axes(affine.tobytes()))
     except PairError as error:
         reason = str(error)
     except (zlib.error, inflate.error) as error:
         reason = f"is damaged, its gzip stream is corrupt ({error}): download it again"
-    except HeaderDataError as error:
+    except (HeaderDataError, ValueError) as error:
         reason = f"has an unusable header ({error})"
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
     raise PairError(f"{path.name} {reason}")
 
 
 def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     """The header of frames, and its spacing. Raises PairError or HeaderDataError."""
-    if not block:
-        raise PairError("is empty: download it again")
     if block[:2] == GZIP:
         raise PairError("is compressed twice: decompress it once")
     if block[:4] not in BYTE_ORDERS or block[344:] != b"n+1\0":
@@ -140,38 +128,23 @@ def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     x, y = np.abs(header["pixdim"][1:3].astype(float)).tolist()
     header.check_fix(QUIET, error_level=40)  # which turns spacings of 0 into 1
     shape = header.get_data_shape()
-    if (
-        not 2 <= header["dim"][0] <= 7
-        or min(shape) < 1
-        or sum(length > 1 for length in shape[2:]) > 1
-    ):
+    is_picture = 2 <= header["dim"][0] <= 7 and min(shape) > 0
+    if not is_picture or sum(length > 1 for length in shape[2:]) > 1:
         sizes = " x ".join(map(str, shape))
         raise PairError(f"has {sizes} values, not width x height or width x height x frames")
-    if math.prod(shape) > LARGEST:
-        raise PairError(f"announces {math.prod(shape):,} pixels, more than any echocardiogram has")
-    if not 0 <= header["vox_offset"] <= LARGEST:
-        raise PairError("has an impossible vox_offset in its header")
+    if not (math.prod(shape) <= LARGEST and header["vox_offset"] <= LARGEST):  # nor is it NaN
+        raise PairError("has a header that announces more data than any echocardiogram has")
     if header.get_data_dtype().kind not in "iuf":
         raise PairError(f"holds {header.get_value_label('datatype')}, not gray values or labels")
     return header, (x, y)
 
 
-def _axes(header: Nifti1Header) -> str:
-    if not (header["sform_code"] or header["qform_code"]):
-        return ""
-    try:
-        with np.errstate(invalid="ignore"):
-            return _axis_names(header.get_best_affine()[:3, :3].tobytes())
-    except (HeaderDataError, ValueError):  # directions that cannot be
-        return ""
-
-
 @functools.lru_cache  # all files of the release have one affine, and this takes a while
-def _axis_names(affine: bytes) -> str:
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.frombuffer(affine).reshape(3, 3)
-    names = aff2axcodes(matrix)[:2] if np.isfinite(matrix).all() else ()
-    return "".join(names) if all(names) else ""
+def _axes(affine: bytes) -> str:
+    """Where x and y point by the 16 numbers of an affine, or nothing if they make no sense."""
+    matrix = np.frombuffer(affine).reshape(4, 4)
+    axes = aff2axcodes(matrix)[:2] if np.isfinite(matrix).all() else ()
+    return "".join(axes) if all(axes) else ""
 
 
 def check_same_grid(mask: Scan, image: Scan) -> None:
@@ -184,7 +157,7 @@ def check_same_grid(mask: Scan, image: Scan) -> None:
              for scan in (mask, image)]  # fmt: skip
     if sizes[0] != sizes[1]:
         raise PairError(f"the mask has {sizes[0]}, the image {sizes[1]}")
-    if mask.spacing == (1, 1) or not all(size > 0 for size in mask.spacing):  # nor is NaN
+    if mask.spacing == (1, 1) or not all(size > 0 for size in mask.spacing):
         return
     both = zip(mask.spacing, image.spacing, strict=True)
     if not all(math.isclose(size, other, rel_tol=1e-3) for size, other in both):

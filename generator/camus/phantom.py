@@ -3,17 +3,18 @@
 A heart is a list of shapes, painted from back to front: once with their labels, which gives the
 mask, and once with their brightness. The brightness times speckle is the image.
 
-Shapes are rows of (across, along): the distance from the long axis of the left ventricle, and the
-distance down that axis from its upper end. Lengths are shares of the image's height, angles are
-radians, images are arrays of (height, width).
+Points are (across, along): the distance from the long axis of the left ventricle, and the distance
+down that axis from its upper end. Lengths are shares of the image's height, angles are radians.
 """
 
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from camus.facts import STRUCTURES, VIEWS
 from camus.pixels import Picture
@@ -29,33 +30,6 @@ BLOOD, TISSUE, WALL, PERICARDIUM, VALVE = 52, 88, 118, 155, 205
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
 
-class Patient(NamedTuple):
-    """What both views of a patient have in common."""
-
-    seed: list[int]  # of the database, and the patient's number
-    sex: str
-    age: int
-    ef: int  # ejection fraction, percent
-    frame_rate: float
-    qualities: dict[str, str]  # ImageQuality of each view
-    size: tuple[int, int]  # width and height of the frames
-    length: float  # of the left ventricle
-
-
-class Heart(NamedTuple):
-    """The left heart in one view at end-diastole (ED)."""
-
-    ef: float  # ejection fraction, 0 to 1
-    length: float  # of the cavity, from the apex to the mitral valve
-    half_width: float
-    wall: float
-    atrium: float  # length
-    bend: float  # of the long axis, sideways
-    tilt: float  # of the long axis, an angle
-    x: float  # of the upper end of the long axis, to the right of the sector's tip
-    y: float  # below it
-
-
 class Shape(NamedTuple):
     """An area, or a line if it has a width. Only shapes with a label are in the mask."""
 
@@ -65,32 +39,31 @@ class Shape(NamedTuple):
     width: float = 0
 
 
-def draw_patient(seed: int, number: int) -> Patient:
-    """A random patient: weak to strong hearts, poor to good images."""
+def draw_patient(seed: int, number: int) -> SimpleNamespace:
+    """What both views of a random patient have in common: weak to strong hearts."""
     rng = np.random.default_rng([seed, number])
-    return Patient(
+    return SimpleNamespace(
         seed=[seed, number],
-        sex=str(rng.choice(["F", "M"])),
+        sex=rng.choice(["F", "M"]),
         age=int(np.clip(rng.normal(65, 14), 20, 93)),
-        ef=int(rng.integers(25, 71)),
+        ef=int(rng.integers(25, 71)),  # ejection fraction, percent
         frame_rate=float(np.round(rng.uniform(46, 62), 1)),
         qualities={view: str(rng.choice(list(CONTRAST), p=[0.5, 0.35, 0.15])) for view in VIEWS},
         size=SIZES[rng.integers(len(SIZES))],
-        length=rng.uniform(0.44, 0.56),
+        length=rng.uniform(0.44, 0.56),  # of the left ventricle's cavity, from apex to valve
     )
 
 
 def draw_frames(
-    patient: Patient, view: str, phases: Iterable[float]
+    patient: SimpleNamespace, view: str, phases: Iterable[float]
 ) -> Iterator[tuple[Picture, Picture]]:
-    """Draw image and mask of a view at phases from 0 (ED) to 1 (ES)."""
+    """Draw image and mask of a view, both (height, width), at phases from 0 (ED) to 1 (ES)."""
     rng = np.random.default_rng([*patient.seed, VIEWS.index(view)])
     width, height = patient.size
     # The sector fills the image, its tip is in the middle of the upper edge
     half_angle = np.arcsin(width / 2 / height)
-    heart = draw_heart(patient, half_angle, rng)
-    contrast, gain = CONTRAST[patient.qualities[view]], rng.uniform(0.7, 1.15)
-    factor = gain * texture(height, rng)
+    heart, contrast = draw_heart(patient, half_angle, rng), CONTRAST[patient.qualities[view]]
+    brightness_of_tissue = texture(height, rng)
     x, y = np.arange(width) - (width - 1) / 2, np.arange(height)[:, None] + 1e-3
     beam = ((np.arctan2(x, y) / half_angle + 1) / 2 * (BEAMS - 1)).astype(np.float32)
     depth = np.hypot(x, y).astype(np.float32)
@@ -103,32 +76,31 @@ def draw_frames(
             if shape.label:
                 paint(mask, heart, shape, shape.label)
         blurred = cv2.GaussianBlur(brightness, (0, 0), height / 200)
-        echoes = cv2.remap(factor * speckle(height, rng), beam, depth, cv2.INTER_LINEAR)
-        image = np.rint(np.minimum(blurred * echoes, 255))
+        echoes = brightness_of_tissue * speckle(height, rng)
+        image = np.rint(np.minimum(blurred * cv2.remap(echoes, beam, depth, cv2.INTER_LINEAR), 255))
         image[outside] = mask[outside] = 0
         yield image.astype(np.uint8), mask
 
 
-def draw_heart(patient: Patient, half_angle: float, rng: np.random.Generator) -> Heart:
-    """One view of a patient's heart. Weak hearts are wide."""
-    heart = Heart(
+def draw_heart(patient: SimpleNamespace, half_angle: float, rng: Generator) -> SimpleNamespace:
+    """The left heart in one view at end-diastole (ED). Weak hearts are wide."""
+    heart = SimpleNamespace(
         ef=patient.ef / 100,
         length=patient.length * rng.uniform(0.97, 1.03),
         half_width=patient.length * (0.37 - 0.0012 * patient.ef + rng.uniform(-0.03, 0.03)),
         wall=rng.uniform(0.08, 0.115),
-        atrium=rng.uniform(0.21, 0.29),
-        bend=rng.uniform(-0.04, 0.05),
-        tilt=rng.uniform(-0.18, 0.06),
-        x=rng.uniform(-0.05, 0.03),
-        y=0.07,
+        atrium=rng.uniform(0.21, 0.29),  # its length
+        tilt=rng.uniform(-0.18, 0.06),  # the angle of the long axis
+        x=rng.uniform(-0.05, 0.03),  # of its upper end, to the right of the sector's tip
+        y=0.07,  # and below the tip
     )
     # Move it down until its walls lie inside the sector
     x, y = to_image(heart, np.concatenate([ventricle(heart, phase)[1] for phase in (0, 1)])).T
-    missing = np.max(np.abs(x) / np.tan(half_angle) - y) + 0.015
-    return heart._replace(y=heart.y + max(0, missing))
+    heart.y += max(0, np.max(np.abs(x) / np.tan(half_angle) - y) + 0.015)
+    return heart
 
 
-def ventricle(heart: Heart, phase: float) -> tuple[Points, Points]:
+def ventricle(heart: SimpleNamespace, phase: float) -> tuple[Points, Points]:
     """Outlines of the left ventricle's cavity and of its outer wall; phase 0 is ED, 1 is ES.
 
     The points run from the left end of the base over the apex to the right end.
@@ -148,7 +120,7 @@ def ventricle(heart: Heart, phase: float) -> tuple[Points, Points]:
     return cavity, bullet * (half_width + wall, length + 0.8 * wall)
 
 
-def shapes_of(heart: Heart, view: str, phase: float) -> list[Shape]:
+def shapes_of(heart: SimpleNamespace, view: str, phase: float) -> list[Shape]:
     """The left ventricle, the left atrium below it, and the mitral valve between them.
 
     In 4CH also the right heart, without labels. The left heart is painted over its inner side.
@@ -171,50 +143,41 @@ def shapes_of(heart: Heart, view: str, phase: float) -> list[Shape]:
         Shape(atrium, BLOOD + 4, STRUCTURES["la"]),
         Shape(cavity, BLOOD, STRUCTURES["lv"]),
     ]
-    opening = 0.7 * (1 - phase)
-    for side in (-hinge, hinge):  # a leaflet of the valve hangs on each
-        tip = 0.4 * opening * side, base - (0.16 + 0.4 * opening) * hinge
-        leaflet = np.array([(side, base), tip])
-        shapes += [Shape(leaflet, VALVE, width=0.008), Shape(leaflet[:1], VALVE - 30, width=0.03)]
+    for side in (-hinge, hinge):  # a leaflet of the mitral valve hangs on each
+        leaflet = [(side, base), (0.3 * side * (1 - phase), base - 0.3 * hinge)]
+        shapes.append(Shape(np.array(leaflet), VALVE, width=0.008))
     return shapes
 
 
-def to_image(heart: Heart, points: Points) -> Points:
+def to_image(heart: SimpleNamespace, points: Points) -> Points:
     """From (across, along) to (x, y), to the right of the sector's tip and below it."""
-    across, along = points.T
-    across = across + heart.bend * np.sin(np.pi * along)
     sin, cos = np.sin(heart.tilt), np.cos(heart.tilt)
-    x, y = cos * across - sin * along, sin * across + cos * along
-    return np.stack([x + heart.x, y + heart.y], 1)
+    return np.asarray(points @ [[cos, sin], [-sin, cos]] + (heart.x, heart.y))
 
 
-def paint(canvas: Floats | Picture, heart: Heart, shape: Shape, value: float) -> None:
+def paint(canvas: Floats | Picture, heart: SimpleNamespace, shape: Shape, value: float) -> None:
     """Fill a shape, or draw its line."""
     height, width = canvas.shape
     pixels = to_image(heart, shape.points) * height + ((width - 1) / 2, 0)
-    points = np.round(pixels * 16).astype(np.int32)  # OpenCV counts in 16ths of a pixel (shift 4)
+    points = [np.round(pixels * 16).astype(np.int32)]  # OpenCV counts in 16ths of a pixel (shift 4)
     if shape.width:
-        thickness = max(1, round(shape.width * height))
-        cv2.polylines(canvas, [points], False, value, thickness, cv2.LINE_8, shift=4)
+        cv2.polylines(canvas, points, False, value, max(1, round(shape.width * height)), shift=4)
     else:
-        cv2.fillPoly(canvas, [points], value, cv2.LINE_8, shift=4)
+        cv2.fillPoly(canvas, points, value, shift=4)
 
 
-def texture(height: int, rng: np.random.Generator) -> Floats:
+def texture(height: int, rng: Generator) -> Floats:
     """What is brighter or darker in all frames: a factor for each (depth, beam)."""
-
-    def patches(rows: int, columns: int, strength: float) -> Floats:
-        grid = rng.normal(0, strength, (rows, columns)).astype(np.float32)
-        return np.asarray(cv2.resize(grid, (BEAMS, height), interpolation=cv2.INTER_CUBIC))
-
     depth = np.linspace(0, 1, height)[:, None]
-    near_field = 4 * np.exp(-depth / 0.015) + patches(60, 1, 0.6) * np.exp(-depth / 0.06)
-    shadows = patches(1, 9, 0.15)  # of ribs and lung, along the beams
-    tissue = patches(5, 4, 0.2) + patches(12, 9, 0.15) + patches(70, 30, 0.12)
-    return np.asarray(np.exp(near_field + shadows + tissue), np.float32)
+    total = 4 * np.exp(-depth / 0.015) + np.zeros(BEAMS)  # the near field is bright
+    # Shadows of ribs and lung along the beams, and coarse to fine differences of the tissue
+    for rows, columns, strength in ((1, 9, 0.15), (5, 4, 0.2), (12, 9, 0.15), (70, 30, 0.12)):
+        patches = rng.normal(0, strength, (rows, columns))
+        total += cv2.resize(patches, (BEAMS, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.exp(total), np.float32)
 
 
-def speckle(height: int, rng: np.random.Generator) -> Floats:
+def speckle(height: int, rng: Generator) -> Floats:
     """Speckle as a factor for each (depth, beam), with a mean of 1.
 
     Every point adds up the echoes of many small scatterers, so the amplitude is Rayleigh

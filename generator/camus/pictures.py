@@ -4,7 +4,6 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 """
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -14,53 +13,48 @@ from camus.pixels import Picture
 
 Colour = tuple[int, int, int]
 Legend = Sequence[tuple[str, Colour]]
-Bars = Mapping[str, Sequence[float]]  # the name below a group of bars, and their values
 
-COLUMNS, THUMBNAIL, GAP = 6, 152, 10  # 982 pixels wide: GitHub shows a README at 830
-PANEL_WIDTH, PANEL_HEIGHT = 491, 290
-FONT, TEXT_SCALE, TITLE_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0.6
+COLUMNS, THUMBNAIL, GAP = 6, 152, 10
+WIDTH = COLUMNS * (THUMBNAIL + GAP) + GAP  # 982 pixels: GitHub shows a README at 830
 LINE = 20  # height of a line of text, pixels
-TEXT, GRAY = (40, 40, 40), (120, 120, 120)
+FONT, TEXT = cv2.FONT_HERSHEY_SIMPLEX, (40, 40, 40)
+BARS = 140  # the left end of bars; their names are at its left
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
 BLUE, ORANGE, GREEN = (178, 114, 0), (0, 159, 230), (115, 158, 0)
 STRUCTURE_COLOURS = {1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
 
 
-def write_text(
-    canvas: Picture, text: str, x: int, y: int, scale: float = TEXT_SCALE, centred: bool = False
-) -> int:
-    """Write lines of text; the width of the last one in pixels.
+def canvas_of(height: int) -> Picture:
+    """A white canvas."""
+    return np.full((height, WIDTH, 3), 255, np.uint8)
 
-    x: the left end of each line, or its middle. y: the first base line.
-    """
-    width = 0
+
+def write_text(canvas: Picture, text: str, x: int, y: int) -> None:
+    """Write lines of text. x, y: the left end of the first base line."""
     for number, line in enumerate(text.split("\n")):
         line = line.encode("ascii", "replace").decode()  # OpenCV 4 cannot draw other letters
-        width = cv2.getTextSize(line, FONT, scale, 1)[0][0]
-        start = (x - width // 2 if centred else x, y + number * LINE)
-        cv2.putText(canvas, line, start, FONT, scale, TEXT, 1, cv2.LINE_AA)
-    return width
+        cv2.putText(canvas, line, (x, y + number * LINE), FONT, 0.5, TEXT, 1, cv2.LINE_AA)
 
 
-def heading(title: str, legend: Legend, width: int = 2 * PANEL_WIDTH) -> Picture:
-    """A strip with a title and, below it, coloured squares with their names."""
-    canvas = np.full((66 if legend else 40, width, 3), 255, np.uint8)
-    write_text(canvas, title, GAP, 26, TITLE_SCALE)
-    x = GAP
-    for name, colour in legend:
-        cv2.rectangle(canvas, (x, 42), (x + 12, 54), colour, -1)
-        cv2.rectangle(canvas, (x, 42), (x + 12, 54), GRAY, 1)
-        x += 44 + write_text(canvas, name, x + 20, 54)
+def heading(title: str, legend: Legend) -> Picture:
+    """A title, and below it coloured squares with their names."""
+    canvas = canvas_of(LINE * (len(legend) + 2))
+    write_text(canvas, title, GAP, LINE)
+    for number, (name, colour) in enumerate(legend, 2):
+        for fill, thickness in ((colour, -1), (TEXT, 1)):  # the square, and its outline
+            corners = (GAP, number * LINE - 12), (GAP + 12, number * LINE)
+            cv2.rectangle(canvas, *corners, fill, thickness)
+        write_text(canvas, name, GAP + LINE, number * LINE)
     return canvas
 
 
 def thumbnail(picture: Picture) -> Picture:
     """A square picture, (height, width) or with colours, as a canvas of THUMBNAIL pixels a side."""
     small = cv2.resize(picture, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    return np.asarray(
-        small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8
-    )
+    if small.ndim == 2:
+        small = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
+    return np.asarray(small, np.uint8)
 
 
 def overlay(image: Picture, labels: Picture) -> Picture:
@@ -77,43 +71,28 @@ def overlay(image: Picture, labels: Picture) -> Picture:
     return thumbnail(np.asarray(canvas, np.uint8))
 
 
-def sheet(title: str, tiles: Sequence[Picture], captions: Sequence[str], legend: Legend) -> Picture:
-    """A title and a legend, and below them square tiles with their captions, COLUMNS in a row."""
-    lines = 1 + max((caption.count("\n") for caption in captions), default=0)
-    cell, step = THUMBNAIL + LINE * lines + 2 * GAP, THUMBNAIL + GAP
-    canvas = np.full((cell * math.ceil(len(tiles) / COLUMNS), 2 * PANEL_WIDTH, 3), 255, np.uint8)
+def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequence[str]) -> Picture:
+    """A heading, and below it thumbnails with their captions, COLUMNS in a row."""
+    cell = THUMBNAIL + LINE * (2 + max((text.count("\n") for text in captions), default=0))
+    canvas = canvas_of(cell * math.ceil(len(tiles) / COLUMNS))
     for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        top, left = cell * (number // COLUMNS), GAP + step * (number % COLUMNS)
+        top, left = cell * (number // COLUMNS), GAP + (THUMBNAIL + GAP) * (number % COLUMNS)
         canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] = tile
-        below = canvas[:, left : left + THUMBNAIL]  # which cuts off what is too long
-        write_text(below, caption, THUMBNAIL // 2, top + THUMBNAIL + LINE - 2, centred=True)
+        column = canvas[:, left : left + THUMBNAIL]  # which cuts off what is too long
+        write_text(column, caption, 0, top + THUMBNAIL + LINE)
     return np.vstack([heading(title, legend), canvas])
 
 
-def chart(title: str, bars: Bars, colours: Sequence[Colour]) -> Picture:
-    """Groups of bars, one bar per colour, with their values above them."""
-    canvas = heading(title, [], PANEL_WIDTH)
-    canvas = np.vstack([canvas, np.full((PANEL_HEIGHT - 40, PANEL_WIDTH, 3), 255, np.uint8)])
-    top, bottom = 66, PANEL_HEIGHT - 3 * LINE
-    highest = max([1, *map(max, bars.values())])
-    slot = (PANEL_WIDTH - 2 * GAP) / max(1, len(bars))
-    width = int(min(48, 0.88 * slot / len(colours)))
-    for group, (name, values) in enumerate(bars.items()):
-        middle = int(GAP + (group + 0.5) * slot)
-        for series, (value, colour) in enumerate(zip(values, colours, strict=True)):
-            left = middle + int((series - len(colours) / 2) * width)
-            y = bottom - round((bottom - top) * value / highest)
-            canvas[y:bottom, left + 2 : left + width - 1] = colour
-            text = f"{value:,}" if isinstance(value, int) else f"{value:.1f}"
-            write_text(canvas, text, left + width // 2, y - 6, centred=True)
-        lines = textwrap.wrap(name, int(slot / 9), max_lines=2, placeholder=" ...")
-        write_text(canvas, "\n".join(lines), middle, bottom + LINE, centred=True)
-    cv2.line(canvas, (GAP, bottom), (PANEL_WIDTH - GAP, bottom), GRAY, 1)
+def chart(title: str, groups: Mapping[str, Sequence[float]], colours: Sequence[Colour]) -> Picture:
+    """A group of bars for each name, one bar per colour. Values are percent, from 0 to 100."""
+    canvas = canvas_of(LINE * (2 + len(colours) * len(groups)))
+    write_text(canvas, title, GAP, LINE)
+    y = LINE
+    for name, values in groups.items():
+        write_text(canvas, name, GAP, y + LINE + 2)
+        for value, colour in zip(values, colours, strict=True):
+            right = BARS + round((WIDTH - BARS - 80) * value / 100)
+            canvas[y + 6 : y + 22, BARS:right] = colour
+            write_text(canvas, f"{value:.1f}", right + GAP, y + LINE)
+            y += LINE
     return canvas
-
-
-def png(canvas: Picture) -> bytes:
-    """The bytes of a PNG file, with one channel if the canvas has no colour."""
-    if (canvas == canvas[:, :, :1]).all():
-        canvas = canvas[:, :, 0]
-    return cv2.imencode(".png", canvas, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()

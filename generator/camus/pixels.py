@@ -34,31 +34,33 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
 
     [0, 100.4, 255.0]: [0, 100, 255]. Raises PairError where they cannot be 8-bit gray.
     """
-    lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= -TOLERANCE and highest <= 255 + TOLERANCE):  # nor are they numbers
-        raise PairError(f"has intensities from {lowest:g} to {highest:g}, not within 0..255")
-    if highest < DARKEST_MAXIMUM or lowest == highest:
+    gray = _rounded(values, 255, "intensities")
+    if gray.max() < DARKEST_MAXIMUM or gray.min() == gray.max():
         raise PairError(
-            f"has intensities from {lowest:g} to {highest:g} only, not over 0..255: the image is "
-            "empty, scaled to smaller values, or a mask"
+            f"has intensities from {values.min():g} to {values.max():g} only: the image is empty, "
+            "scaled to smaller values, or a mask"
         )
-    rounded = np.empty(values.shape, np.uint8)
-    np.rint(values, out=rounded, casting="unsafe")
-    return rounded
+    return gray
 
 
 def to_labels(values: npt.NDArray[Any]) -> Picture:
     """Labels 0..3 of any type as 8 bits. Raises PairError where they are not labels."""
-    lowest, highest = float(values.min()), float(values.max())
-    if not (lowest >= -TOLERANCE and highest <= 3 + TOLERANCE):
-        raise PairError(f"has labels from {lowest:g} to {highest:g}, not within 0..3")
-    labels = np.empty(values.shape, np.uint8)
-    np.rint(values, out=labels, casting="unsafe")
+    labels = _rounded(values, 3, "labels")
     if not np.array_equal(values, labels) and np.abs(values - labels).max() > TOLERANCE:
         raise PairError("has labels that are not whole numbers: it was blurred or resized")
-    if not highest > 0.5:
+    if not labels.any():
         raise PairError("is an empty mask: every pixel is background")
     return labels
+
+
+def _rounded(values: npt.NDArray[Any], highest: int, what: str) -> Picture:
+    """Values as 8 bits. Raises PairError unless they are numbers from 0 to `highest`."""
+    low, high = values.min(), values.max()
+    if not (low >= -TOLERANCE and high <= highest + TOLERANCE):  # nor is it NaN
+        raise PairError(f"has {what} from {low:g} to {high:g}, not within 0..{highest}")
+    rounded = np.empty(values.shape, np.uint8)
+    np.rint(values, out=rounded, casting="unsafe")
+    return rounded
 
 
 def fit_box(width: float, height: float, size: int, fit: str) -> Box:
