@@ -2,8 +2,10 @@
 
 import csv
 import gzip
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, with its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def process(words: list[str]) -> "subprocess.Popen[str]":
+    """A process that hears Ctrl-C even where the tests run in the background."""
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen)
 
 
 def run(*words: object, **options: Any) -> tuple[int, str, str]:

@@ -3,11 +3,9 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -77,8 +75,7 @@ def test_ctrl_c_leaves_everything_as_it_was() -> None:
         build.write_pair(DATABASE, f"patient{number:04}_2CH_ED")
     before = set(Path().rglob("*"))
     words = [sys.executable, str(GENERATOR), str(DATABASE), str(MASTER), "--size", "2048"]
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # in the background, too
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
+    with build.process(words) as process:
         deadline = time.monotonic() + 30
         while not list(Path().glob(".*.camus-part/images/*")):
             assert process.poll() is None and time.monotonic() < deadline
