@@ -146,9 +146,7 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
         pair = {row[column] for column in FOLDERS.values()}
         left = pair & files
         if pair & listed:
-            raise RefusalError(
-                f"{master / METADATA} lists {min(pair)} twice: delete one row"
-            )
+            raise RefusalError(f"{master / METADATA} lists {min(pair)} twice: delete one row")
         if left and left != pair:
             remedy = "delete it, too, or run the generator with --overwrite"
             raise RefusalError(f"{master / left.pop()} has lost {(pair - files).pop()}: {remedy}")
