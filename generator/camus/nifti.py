@@ -50,27 +50,6 @@ class Scan(NamedTuple):
     axes: str
 
 
-class _Content:
-    """The bytes of a file, inflated piece by piece; a plain file is read as gzip that stores."""
-
-    def __init__(self, data: bytes) -> None:
-        self.rest = data if data[:2] == GZIP else gzip.compress(data, compresslevel=0)
-        self.inflater = inflate.decompressobj(wbits=31)
-
-    def read(self, size: int) -> bytes:
-        """The next `size` bytes, or all that are left."""
-        piece: bytes = self.inflater.decompress(self.rest, size)
-        self.rest = self.inflater.unconsumed_tail
-        return piece
-
-    def check_end(self) -> None:
-        """Raise PairError unless this is the end. gzip's checksum is verified here."""
-        if self.read(1) or self.inflater.unused_data.strip(b"\0"):
-            raise PairError("holds more data than its header announces")
-        if not self.inflater.eof:
-            raise PairError("is cut short, gzip's checksum is missing: download it again")
-
-
 def read(
     path: Path,
     to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]],
@@ -85,8 +64,11 @@ def read(
     OSError if it cannot be read.
     """
     try:
-        content = _Content(path.read_bytes())
-        header, spacing = _header(content.read(HEADER_SIZE))
+        data = path.read_bytes()
+        if data[:2] != GZIP:
+            data = gzip.compress(data, compresslevel=0)  # which stores it as it is
+        inflater = inflate.decompressobj(wbits=31)
+        header, spacing = _header(inflater.decompress(data, HEADER_SIZE))
         width, height, *rest = header.get_data_shape()
         millimetres = width * spacing[0], height * spacing[1]
         if sides and not all(sides[0] <= side <= sides[1] for side in millimetres):
@@ -97,15 +79,19 @@ def read(
             )
         dtype, scaling = header.get_data_dtype(), header.get_slope_inter()
         offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
-        content.read(offset - HEADER_SIZE)
+        inflater.decompress(inflater.unconsumed_tail, offset - HEADER_SIZE)
         frames = []
         for _ in range(math.prod(rest)):
-            block = content.read(width * height * dtype.itemsize)
+            block = inflater.decompress(inflater.unconsumed_tail, width * height * dtype.itemsize)
             if len(block) < width * height * dtype.itemsize:
                 raise PairError("is cut short, it ends before its last pixel: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
             frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
-        content.check_end()
+        # A byte more, so that the inflater reaches the end and verifies gzip's checksum
+        if inflater.decompress(inflater.unconsumed_tail, 1) or inflater.unused_data.strip(b"\0"):
+            raise PairError("holds more data than its header announces")
+        if not inflater.eof:
+            raise PairError("is cut short, gzip's checksum is missing: download it again")
         has_axes = header["sform_code"] or header["qform_code"]
         affine = header.get_best_affine() if has_axes else np.zeros((4, 4))
         return Scan(frames, spacing, _axes(affine.tobytes()))
