@@ -27,14 +27,12 @@ RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
 
 def nifti_gz(frames: Sequence[Picture]) -> bytes:
     """A .nii.gz as in the release; one frame has two axes, several have three."""
-    array = np.stack(frames).T.astype("<f4")
-    array = array[:, :, 0] if len(frames) == 1 else array
+    array = np.stack(frames).T.squeeze().astype("<f4")
     affine = np.diag([-SPACING, -SPACING, 1, 1])
     header = Nifti1Image(array, affine).header
     header.set_sform(affine, 1)
     header.set_qform(affine, 1)
     header.set_xyzt_units("mm")
-    header.set_slope_inter(np.nan, np.nan)
     header["vox_offset"] = header.single_vox_offset
     content = header.binaryblock + bytes(4) + array.tobytes(order="F")
     return gzip.compress(content, compresslevel=1, mtime=0)
@@ -42,13 +40,13 @@ def nifti_gz(frames: Sequence[Picture]) -> bytes:
 
 def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
     """Write one patient's folder. The second patient's 4CH sequence runs from ES to ED."""
-    patient = phantom.draw_patient(seed, number)
     folder = database / f"patient{number:04}"
     folder.mkdir()
     # The heart moves slowest at ED and ES
     phases = (1 - np.cos(np.linspace(0, np.pi, frames or 2))) / 2
     for view in VIEWS:
-        pairs = list(phantom.draw_frames(patient, view, phases))
+        patient = phantom.draw_patient(seed, number, view)
+        pairs = list(phantom.draw_frames(patient, phases))
         files = {"ED": pairs[:1], "ES": pairs[-1:]}
         ed, es = 1, frames or FRAMES
         if number == 2 and view == "4CH":
@@ -62,7 +60,7 @@ def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
                 (folder / name).write_bytes(nifti_gz(pictures))
         (folder / f"Info_{view}.cfg").write_bytes(
             f"ED: {ed}\nES: {es}\nNbFrame: {max(ed, es)}\nSex: {patient.sex}\nAge: {patient.age}\n"
-            f"ImageQuality: {patient.qualities[view]}\nEF: {patient.ef}\n"
+            f"ImageQuality: {patient.quality}\nEF: {patient.ef}\n"
             f"FrameRate: {patient.frame_rate}\n".encode()
         )
 
