@@ -12,13 +12,8 @@ HALF_SEQUENCE = "half_sequence"  # all frames from ED to ES or from ES to ED, in
 SOURCE_NAME = r"(patient[^/]*)_(2CH|4CH)_(ED|ES|half_sequence)"
 MIRRORED = "mirrored_"  # in front of the name of a pair that is flipped left to right
 
-# The label of each structure in the masks, and its name
-STRUCTURES = {"lv": 1, "myo": 2, "la": 3}
-STRUCTURE_NAMES = {
-    "lv": "left-ventricle cavity",
-    "myo": "left-ventricle myocardium",
-    "la": "left atrium",
-}
+STRUCTURES = {"lv": 1, "myo": 2, "la": 3}  # the label of each in the masks
+LABEL_NAMES = ("background", "left-ventricle cavity", "left-ventricle myocardium", "left atrium")
 # The gray level of labels 0, 1, 2, 3 in a mask file, by kind of mask
 LEVELS = {"gray": (0, 85, 170, 255), "binary": (0, 255, 255, 255), "index": (0, 1, 2, 3)}
 

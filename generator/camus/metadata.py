@@ -15,11 +15,9 @@ Description = dict[str, Any]  # dataset.json
 
 METADATA, DATASET_JSON = "metadata.csv", "dataset.json"
 # The scripts, as dataset.json names them
-GENERATOR, SPLIT, PHANTOMS = (
-    "CAMUSImageMaskDatasetGenerator",
-    "split_master",
-    "make_phantom_database",
-)
+GENERATOR = "CAMUSImageMaskDatasetGenerator"
+SPLIT = "split_master"
+PHANTOMS = "make_phantom_database"
 PICTURES = ("statistics.png", "train_images_samples.png", "train_masks_samples.png",
             "train_overlays_samples.png")  # fmt: skip
 FOLDERS = {"images": "file_name", "masks": "mask_file_name"}  # the column that lists their files
@@ -87,12 +85,13 @@ def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
 
 def describe(settings: dict[str, Any], phantom: bool) -> Description:
     """The dataset.json of a master: which script made it, labels, settings, licence, citation."""
-    kept = {facts.STRUCTURES[name]: facts.STRUCTURE_NAMES[name] for name in settings["structures"]}
+    kept = [facts.STRUCTURES[structure] for structure in settings["structures"]]
+    names = {label: facts.LABEL_NAMES[label] for label in kept}
     if settings["masks"] == "binary":
-        kept = {1: ", ".join(kept.values())}
+        names = {1: ", ".join(names.values())}
     labels = [
         {"label": label, "name": name, "gray_level": facts.LEVELS[settings["masks"]][label]}
-        for label, name in {0: "background", **kept}.items()
+        for label, name in {0: facts.LABEL_NAMES[0], **names}.items()
     ]
     return {
         "made_by": GENERATOR,
@@ -106,7 +105,7 @@ def describe(settings: dict[str, Any], phantom: bool) -> Description:
 
 
 def made_files(description: Description) -> str:
-    """A pattern of the files that a script made, paths with slashes, by its dataset.json."""
+    """A pattern of the files that a script made beside its dataset.json, paths with slashes."""
     settings, patients = description.get("settings", {}), description.get("patients", 0)
     image = settings.get("format")
     mask = "png" if settings.get("masks") == "index" else image
