@@ -115,15 +115,11 @@ def made_files(description: Description) -> str:
     # Real patients beside phantoms have higher numbers
     phantoms = "|".join(f"patient{number:04}" for number in range(1, patients + 1))
     nifti = rf"{facts.SOURCE_NAME}(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
-    return (
-        DATASET_JSON
-        + "|"
-        + {
-            GENERATOR: pairs,
-            SPLIT: rf"README\.md|{'|'.join(PICTURES)}|{lists}|({subsets})/({pairs})",
-            PHANTOMS: rf"database_split/({lists})|database_nifti/({phantoms})/({nifti})",
-        }[description["made_by"]]
-    )
+    return {
+        GENERATOR: pairs,
+        SPLIT: rf"README\.md|{'|'.join(PICTURES)}|{lists}|({subsets})/({pairs})",
+        PHANTOMS: rf"database_split/({lists})|database_nifti/({phantoms})/({nifti})",
+    }[description["made_by"]]
 
 
 def read_master(master: Path) -> tuple[Description, list[Row], int]:

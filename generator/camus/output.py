@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camus import RefusalError
-from camus.files import entries, is_system_file
+from camus.files import is_system_file
 from camus.metadata import DATASET_JSON, made_files, read_description
 
 if sys.platform != "win32":  # which has no such locks, and no call that stores all files
@@ -66,23 +66,19 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
 
 def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
     """Raise RefusalError unless a target is missing, empty, or made by the script alone."""
-    foreign = entries(target) if target.exists() else []
-    description = read_description(target)
+    description, made = read_description(target), ""
     if description.get("made_by") == made_by:
         if not overwrite:
             remedy = "replace it with --overwrite, or choose another folder"
             raise RefusalError(f"{target} is there already: {remedy}")
-        made = re.compile(made_files(description))
-        inside = [(path, path.relative_to(target)) for path in sorted(target.rglob("*"))]
-        foreign = [
-            path for path, name in inside
-            if (path.is_symlink() or not (path.is_dir() or made.fullmatch(name.as_posix())))
-            and not any(map(is_system_file, name.parts))
-        ]  # fmt: skip
-    if foreign:
-        name = foreign[0].relative_to(target).as_posix()
-        remedy = "move it away, or choose another folder"
-        raise RefusalError(f"{target} holds {name}, not made by {made_by}: {remedy}")
+        made = f"{DATASET_JSON}|{made_files(description)}"
+    for path in sorted(target.rglob("*")):
+        name = path.relative_to(target)
+        is_folder = made and path.is_dir()
+        is_made = (is_folder or re.fullmatch(made, name.as_posix())) and not path.is_symlink()
+        if not is_made and not any(map(is_system_file, name.parts)):
+            remedy = "move it away, or choose another folder"
+            raise RefusalError(f"{target} holds {name}, not made by {made_by}: {remedy}")
 
 
 def _finish_replacing(target: Path, old: Path) -> None:
