@@ -46,7 +46,6 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         height, width = image.frames[0].shape
         millimetres = width * image.spacing[0], height * image.spacing[1]
         box = pixels.fit_box(*millimetres, args.size, args.fit)
-        digits = max(2, len(str(len(instants))))
         flips = (False, True) if args.mirror else (False,)
         for (index, instant), mirrored in product(enumerate(instants), flips):
             gray = pixels.resize_image(image.frames[index], box.width, box.height)
@@ -56,7 +55,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
             name, frame, left = source.name, "", box.left
             if source.instant == HALF_SEQUENCE:
                 frame = str(index + 1)
-                name += f"_frame{frame.zfill(digits)}"
+                name += f"_frame{frame.zfill(2)}"
             if mirrored:
                 name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
                 left = args.size - box.left - box.width
