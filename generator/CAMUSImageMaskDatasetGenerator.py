@@ -127,19 +127,18 @@ def generate(args: argparse.Namespace) -> int:
         raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
     for name, reason in sorted(problems.items()):
         cli.warn(f"{name}: {reason}")
-    warn_of_headers_and_info(outcome_of)
     phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
     cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
     pairs = f"{cli.counted(len(rows), f'{phantoms}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report_missing(args, outcome_of)
+    report(args, outcome_of)
     if rows:
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
     return 1 if problems else 0
 
 
-def warn_of_headers_and_info(outcomes: dict[Source, Outcome]) -> None:
-    """Say what may be wrong with the orientation of images and with Info files."""
+def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
+    """Say what may be wrong, what an option left out, and what of the release is missing."""
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
         values = f"{cli.counted(len(unclear), 'value')} not understood, taken as missing"
         cli.warn(f"Info files: {values}; the first is in {unclear[0]}")
@@ -148,10 +147,6 @@ def warn_of_headers_and_info(outcomes: dict[Source, Outcome]) -> None:
         images = f"{cli.counted(len(turned), 'image')} in another orientation than the release"
         first = f"{turned[0].name}, {outcomes[turned[0]].axes} instead of {RELEASE_AXES}"
         cli.warn(f"{images}; the first is {first}: check that the apex is on top")
-
-
-def report_missing(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
-    """Say what --image-quality left out, and what of the whole release is missing."""
     converted = {source for source, outcome in outcomes.items() if not outcome.reason}
     left_out = {(source.patient, source.view) for source in converted if not outcomes[source].rows}
     if left_out:
