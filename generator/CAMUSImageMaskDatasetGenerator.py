@@ -126,7 +126,7 @@ def generate(args: argparse.Namespace) -> int:
         words = " or ".join(args.image_quality)
         raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
     for name, reason in sorted(problems.items()):
-        cli.warn(f"{name}: {reason}")
+        cli.say(f"{name}: {reason}", sys.stderr)
     phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
     cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
     pairs = f"{cli.counted(len(rows), f'{phantoms}pair')} written" if rows else "nothing written"
@@ -141,12 +141,12 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
     """Say what may be wrong, what an option left out, and what of the release is missing."""
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
         values = f"{cli.counted(len(unclear), 'value')} not understood, taken as missing"
-        cli.warn(f"Info files: {values}; the first is in {unclear[0]}")
+        cli.say(f"Info files: {values}; the first is in {unclear[0]}", sys.stderr)
     turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
     if turned:
         images = f"{cli.counted(len(turned), 'image')} in another orientation than the release"
         first = f"{turned[0].name}, {outcomes[turned[0]].axes} instead of {RELEASE_AXES}"
-        cli.warn(f"{images}; the first is {first}: check that the apex is on top")
+        cli.say(f"{images}; the first is {first}: check that the apex is on top", sys.stderr)
     converted = {source for source, outcome in outcomes.items() if not outcome.reason}
     left_out = {(source.patient, source.view) for source in converted if not outcomes[source].rows}
     if left_out:

@@ -70,17 +70,12 @@ def counted(number: int, thing: str) -> str:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print one line of results, with escapes for what cannot be printed."""
+    """Print one line, by default on stdout, with escapes for what cannot be printed."""
     stream = stream or sys.stdout
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError):  # a closed pipe does not stop the work
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
-
-
-def warn(line: str) -> None:
-    """The same on stderr."""
-    say(line, sys.stderr)
 
 
 def side_by_side(
@@ -113,20 +108,18 @@ def run(
 
     0: all done. 1: some pairs failed. 2: wrong use, or a refusal. 130: interrupted.
     """
-    code, problem = 2, ""
+    code = 2
     try:
         code = work(parser.parse_args(argv))
     except SystemExit as stop:  # from argparse: --help, or an option that it does not take
         code = int(stop.code or 0)
     except (RefusalError, OSError, MemoryError) as error:
-        problem = str(error) or "out of memory: use fewer --jobs"
+        say(f"{parser.prog}: {str(error) or 'out of memory: use fewer --jobs'}", sys.stderr)
     except KeyboardInterrupt as interrupt:
-        code, problem = 130, "; ".join(["interrupted", *interrupt.args])
-    if problem:
-        warn(f"{parser.prog}: {problem}")
+        code = 130
+        say(f"{parser.prog}: {'; '.join(['interrupted', *interrupt.args])}", sys.stderr)
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        print(end="", flush=True)
     except OSError:  # nobody reads it any more; else Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
