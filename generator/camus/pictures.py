@@ -4,11 +4,12 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from camus.facts import UNKNOWN
 from camus.pixels import Picture
 
 Colour = tuple[int, int, int]
@@ -23,11 +24,7 @@ BARS = 140  # the left end of bars; their names are at its left
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
 BLUE, ORANGE, GREEN = (178, 114, 0), (0, 159, 230), (115, 158, 0)
 STRUCTURE_COLOURS = {1: YELLOW, 2: VERMILLION, 3: SKY}  # by label
-
-
-def canvas_of(height: int) -> Picture:
-    """A white canvas."""
-    return np.full((height, WIDTH, 3), 255, np.uint8)
+SUBSET_COLOURS = (BLUE, ORANGE, GREEN)  # of train, valid, test
 
 
 def write_text(canvas: Picture, text: str, x: int, y: int) -> None:
@@ -39,7 +36,7 @@ def write_text(canvas: Picture, text: str, x: int, y: int) -> None:
 
 def heading(title: str, legend: Legend) -> Picture:
     """A title, and below it coloured squares with their names."""
-    canvas = canvas_of(LINE * (len(legend) + 2))
+    canvas = np.full((LINE * (len(legend) + 2), WIDTH, 3), 255, np.uint8)
     write_text(canvas, title, GAP, LINE)
     for number, (name, colour) in enumerate(legend, 2):
         for fill, thickness in ((colour, -1), (TEXT, 1)):  # the square, and its outline
@@ -74,7 +71,8 @@ def overlay(image: Picture, labels: Picture) -> Picture:
 def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequence[str]) -> Picture:
     """A heading, and below it thumbnails with their captions, COLUMNS in a row."""
     cell = THUMBNAIL + LINE * (2 + max((text.count("\n") for text in captions), default=0))
-    canvas = canvas_of(cell * math.ceil(len(tiles) / COLUMNS))
+    height = cell * math.ceil(len(tiles) / COLUMNS)
+    canvas = np.full((height, WIDTH, 3), 255, np.uint8)
     for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         top, left = cell * (number // COLUMNS), GAP + (THUMBNAIL + GAP) * (number % COLUMNS)
         canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] = tile
@@ -83,16 +81,18 @@ def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequen
     return np.vstack([heading(title, legend), canvas])
 
 
-def chart(title: str, groups: Mapping[str, Sequence[float]], colours: Sequence[Colour]) -> Picture:
-    """A group of bars for each name, one bar per colour. Values are percent, from 0 to 100."""
-    canvas = canvas_of(LINE * (2 + len(colours) * len(groups)))
+def chart(title: str, kinds: Sequence[str], values: Sequence[Sequence[str]]) -> Picture:
+    """What share of each subset's values is of each kind, or unknown: a bar per subset, percent."""
+    kinds = [kind for kind in (*kinds, UNKNOWN) if any(kind in own for own in values)]
+    canvas = np.full((LINE * (2 + len(values) * len(kinds)), WIDTH, 3), 255, np.uint8)
     write_text(canvas, title, GAP, LINE)
     y = LINE
-    for name, values in groups.items():
-        write_text(canvas, name, GAP, y + LINE + 2)
-        for value, colour in zip(values, colours, strict=True):
-            right = BARS + round((WIDTH - BARS - 80) * value / 100)
+    for kind in kinds:
+        write_text(canvas, kind, GAP, y + LINE + 2)
+        for own, colour in zip(values, SUBSET_COLOURS, strict=True):
+            share = own.count(kind) / max(1, len(own))
+            right = BARS + round((WIDTH - BARS - 80) * share)
             canvas[y + 6 : y + 22, BARS:right] = colour
-            write_text(canvas, f"{value:.1f}", right + GAP, y + LINE)
+            write_text(canvas, f"{100 * share:.1f}", right + GAP, y + LINE)
             y += LINE
     return canvas

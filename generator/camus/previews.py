@@ -10,7 +10,7 @@ import numpy as np
 
 from camus import RefusalError, pictures, pixels
 from camus.cli import counted
-from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS, UNKNOWN
+from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS
 from camus.metadata import PICTURES, Description, Row
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
@@ -18,7 +18,6 @@ from camus.splits import ef_band, worse_quality
 Subsets = Mapping[str, Sequence[Row]]
 
 SHOWN_PAIRS = pictures.COLUMNS * 3
-COLOURS = (pictures.BLUE, pictures.ORANGE, pictures.GREEN)  # of train, valid, test
 
 
 def previews(master: Path, subsets: Subsets, description: Description) -> dict[str, bytes]:
@@ -72,7 +71,7 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
 def _statistics(subsets: Subsets, description: Description) -> Picture:
     """Charts of what each subset holds. A colour is a subset, in all of them."""
     legend, instants, bands, qualities = [], [], [], []  # one item per subset
-    for subset, colour in zip(SUBSETS, COLOURS, strict=True):
+    for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
         rows_of = defaultdict(list)
         for row in subsets[subset]:
             rows_of[row["patient"]].append(row)
@@ -84,14 +83,7 @@ def _statistics(subsets: Subsets, description: Description) -> Picture:
     title = description["source"].partition(",")[0]
     return np.vstack([
         pictures.heading(title, legend),
-        _chart("Instant: % of pairs", (*KEY_INSTANTS, BETWEEN), instants),
-        _chart("Ejection fraction: % of patients", EF_BANDS, bands),
-        _chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
+        pictures.chart("Instant: % of pairs", (*KEY_INSTANTS, BETWEEN), instants),
+        pictures.chart("Ejection fraction: % of patients", EF_BANDS, bands),
+        pictures.chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
     ])  # fmt: skip
-
-
-def _chart(title: str, kinds: Sequence[str], values: Sequence[Sequence[str]]) -> Picture:
-    """A chart of the kinds that there are, and of what is unknown. values: those of each subset."""
-    shown = [kind for kind in (*kinds, UNKNOWN) if any(kind in own for own in values)]
-    percent = {kind: [100 * own.count(kind) / max(1, len(own)) for own in values] for kind in shown}
-    return pictures.chart(title, percent, COLOURS)
