@@ -146,8 +146,7 @@ def write(
     metadata.write_description(part, description)
 
 
-def arguments() -> cli.Parser:
-    """The command line."""
+def main(argv: Sequence[str] | None = None) -> int:
     example = "split_master.py --ratios 0.8 0.1 0.1 --stratify"
     parser = cli.Parser(__doc__, "[MASTER] [DATASET]", example)
     add, number = parser.add_argument, cli.whole_number
@@ -171,11 +170,7 @@ def arguments() -> cli.Parser:
         help="balance ejection fraction and image quality over the subsets")
     add("--overwrite", action="store_true", help="replace an earlier dataset")
     # fmt: on
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return cli.run(arguments(), split, argv)
+    return cli.run(parser, split, argv)
 
 
 if __name__ == "__main__":

@@ -160,8 +160,7 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
         cli.say(f"of the whole release, {parts} are missing; the first is {min(missing)}")
 
 
-def arguments() -> cli.Parser:
-    """The command line."""
+def main(argv: Sequence[str] | None = None) -> int:
     example = "generator/CAMUSImageMaskDatasetGenerator.py --size 256"
     parser = cli.Parser(__doc__, "[DATABASE] [MASTER]", example)
     add, number = parser.add_argument, cli.whole_number
@@ -197,11 +196,7 @@ def arguments() -> cli.Parser:
         help="number of files to convert at the same time (default: all cores, %(default)s)")
     add("--overwrite", action="store_true", help="replace an earlier master")
     # fmt: on
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return cli.run(arguments(), generate, argv)
+    return cli.run(parser, generate, argv)
 
 
 if __name__ == "__main__":

@@ -84,8 +84,7 @@ def make_database(args: argparse.Namespace) -> int:
     return 0
 
 
-def arguments() -> cli.Parser:
-    """The command line."""
+def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.Parser(__doc__, "FOLDER", "generator/make_phantom_database.py phantoms")
     add, number = parser.add_argument, cli.whole_number
     # fmt: off
@@ -98,11 +97,7 @@ def arguments() -> cli.Parser:
         help="random seed; the same seed gives the same files (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace earlier phantom patients")
     # fmt: on
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return cli.run(arguments(), make_database, argv)
+    return cli.run(parser, make_database, argv)
 
 
 if __name__ == "__main__":

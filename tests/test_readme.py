@@ -3,6 +3,7 @@
 import argparse
 import re
 from types import ModuleType
+from unittest import mock
 
 import cv2
 import pytest
@@ -42,7 +43,9 @@ def test_options_are_those_of_the_parsers(
     text = capsys.readouterr().out
     assert "example:" in text and "None" not in text and "False" not in text
     expected = []
-    for action in script.arguments()._actions:
+    with mock.patch("camus.cli.run") as run:
+        script.main()
+    for action in run.call_args.args[0]._actions:
         assert action.help and all(name in text for name in action.option_strings)
         if action.option_strings and action.dest != "help":
             is_off = action.default is None or action.default is False
