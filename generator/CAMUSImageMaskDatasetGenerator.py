@@ -98,9 +98,7 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
 
 def generate(args: argparse.Namespace) -> int:
     """Convert a database as the command line says; the exit code."""
-    args.views = [view for view in VIEWS if view in args.views]
     args.structures = [name for name in STRUCTURES if name in args.structures]
-    args.image_quality = [word for word in QUALITIES if word in args.image_quality]
     args.instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     args.mask_format = "png" if args.masks == "index" else args.format
     folder = database.find_database(args.database)
