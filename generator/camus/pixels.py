@@ -75,13 +75,10 @@ def fit_box(width: float, height: float, size: int, fit: str) -> Box:
 
 def resize_image(image: Picture, width: int, height: int) -> Picture:
     """Resize by area averaging where the picture shrinks, by cubic interpolation where it grows."""
-    shrunk = (min(width, image.shape[1]), min(height, image.shape[0]))
-    if shrunk != image.shape[::-1]:
-        image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), np.uint8)
-    if shrunk != (width, height):
-        larger = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-        image = np.asarray(larger, np.uint8)
-    return image
+    smaller = min(width, image.shape[1]), min(height, image.shape[0])
+    shrunk = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    grown = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(grown, np.uint8)
 
 
 def resize_labels(labels: Picture, width: int, height: int) -> Picture:
