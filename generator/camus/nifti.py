@@ -29,7 +29,6 @@ except ImportError:
 
 GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
 HEADER_SIZE = 348  # bytes
-BYTE_ORDERS = {b"\x5c\x01\0\0": "<", b"\0\0\x01\x5c": ">"}  # by the first four bytes: 348
 LARGEST = 2**25  # pixels of a file; the largest half sequence has 29 frames of 787 x 649
 SIDES = (20, 400)  # mm of an image; 100 to 242 in CAMUS
 QUIET = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
@@ -108,9 +107,9 @@ def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     """The header of frames, and its spacing. Raises PairError or HeaderDataError."""
     if block[:2] == GZIP:
         raise PairError("is compressed twice: decompress it once")
-    if block[:4] not in BYTE_ORDERS or block[344:] != b"n+1\0":
+    if block[344:] != b"n+1\0":
         raise PairError(f"is not a NIfTI-1 file, it begins with {block[:24]!r}: download it again")
-    header = Nifti1Header(block, BYTE_ORDERS[block[:4]], check=False)
+    header = Nifti1Header(block, check=False)  # which sees the byte order
     x, y = np.abs(header["pixdim"][1:3].astype(float)).tolist()
     header.check_fix(QUIET, error_level=40)  # which turns spacings of 0 into 1
     shape = header.get_data_shape()
