@@ -1,6 +1,5 @@
 """What lies in a database_nifti: sources, Info files, and why something gives no pair."""
 
-import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -52,10 +51,10 @@ def find_database(chosen: Path | None) -> Path:
     """
     for root in [chosen] if chosen else [Path(), Path(__file__).resolve().parents[2]]:
         for subfolder in SUBFOLDERS:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                names = [path.name for path in entries(root / subfolder) if not path.is_file()]
-                if any(name.casefold().startswith("patient") for name in names):
-                    return root / subfolder
+            inside = entries(root / subfolder) if (root / subfolder).is_dir() else []
+            names = [path.name.casefold() for path in inside if not path.is_file()]
+            if any(name.startswith("patient") for name in names):
+                return root / subfolder
     if chosen is None:
         raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
     if not chosen.exists():

@@ -62,7 +62,6 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def write_description(folder: Path, description: Description) -> None:
-    """Write dataset.json."""
     (folder / DATASET_JSON).write_bytes(f"{json.dumps(description, indent=2)}\n".encode())
 
 
@@ -138,16 +137,15 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     rows, pairs = read_rows(master), []
     listed: set[str] = set()
     for row in rows:
-        pair = {row[column] for column in FOLDERS.values()}
-        left = pair & files
+        pair = {row["file_name"], row["mask_file_name"]}
         if pair & listed:
             raise RefusalError(f"{master / METADATA} lists {min(pair)} twice: delete one row")
-        if left and left != pair:
+        listed |= pair
+        if pair <= files:
+            pairs.append(row)
+        elif left := pair & files:
             remedy = "delete it, too, or run the generator with --overwrite"
             raise RefusalError(f"{master / left.pop()} has lost {(pair - files).pop()}: {remedy}")
-        if left:
-            pairs.append(row)
-        listed |= pair
     if foreign := files - listed:
         remedy = "delete the pair, or move it out of the master"
         raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")

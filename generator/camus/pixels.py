@@ -109,7 +109,6 @@ def paint(labels: Picture, masks: str, structures: Iterable[str]) -> Picture:
 
 
 def encode(picture: Picture, suffix: str, quality: int) -> bytes:
-    """The bytes of a jpg or png file."""
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == "jpg" else []
     return cv2.imencode(f".{suffix}", picture, parameters)[1].tobytes()
 
