@@ -137,19 +137,16 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
     Both are empty if there is no such file. Raises OSError if it cannot be read.
     """
     path = source.image.with_name(f"Info_{source.view}.cfg")
-    try:
-        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
-    except FileNotFoundError:
-        return {}, []
+    text = path.read_text("utf-8-sig", errors="replace") if path.exists() else ""
     info: Info = {}
     unclear = []
-    for line in lines:
-        key, _, text = (part.strip() for part in line.partition(":"))
-        if text.capitalize() in INFO_WORDS.get(key, ()):
-            info[key] = text.capitalize()
-        elif key in INFO_NUMBERS and NUMBER.fullmatch(text):
-            info[key.replace("LVef", "EF")] = float(text)
-        elif text and key in (*INFO_WORDS, *INFO_NUMBERS):
+    for line in text.splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if value.capitalize() in INFO_WORDS.get(key, ()):
+            info[key] = value.capitalize()
+        elif key in INFO_NUMBERS and NUMBER.fullmatch(value):
+            info[key.replace("LVef", "EF")] = float(value)
+        elif value and key in (*INFO_WORDS, *INFO_NUMBERS):
             unclear.append(f"{source.patient}/{path.name}: {line[:60]}")
     return info, unclear
 
