@@ -98,7 +98,7 @@ def split(args: argparse.Namespace) -> int:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
     if args.subgroups:
-        how: dict[str, Any] = {"by": "lists"}
+        how: dict[str, Any] = {"by": "lists of patients"}
         subset_of = assign_by_lists(set(rows_of), args.subgroups)
     else:
         how = {name: getattr(args, name) for name in ("ratios", "seed", "by", "stratify")}

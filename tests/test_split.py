@@ -172,7 +172,7 @@ def test_lists_of_patients(split: Run, chosen: str) -> None:
     assert "1 listed patient not in" in split(MASTER, DATASET, "--subgroups", chosen)[1]
     assert patients_of(DATASET) == [{"patient0002"}, {"patient0003"}, {"patient0001"}]
     card = (DATASET / "README.md").read_text()
-    assert "Split by lists of patients." in card and "| train | 1 | 4 |\n| valid | 1 | 4 |" in card
+    assert "Split: by lists of patients." in card and "| train | 1 | 4 |\n| valid | 1 | 4 |" in card
 
 
 def test_another_master_is_split_like_an_earlier_dataset(split: Run) -> None:

@@ -11,13 +11,6 @@ HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"
 def card(description: Description, example: str) -> str:
     """The card of a dataset, from its dataset.json. example: the path of a mask within it."""
     settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
-    how = "by lists of patients"
-    if description["split"]["by"] != "lists":
-        how = "at random: {ratios} for train, valid, test; seed {seed}; by {by}".format(
-            **description["split"]
-        )
-    if description["split"].get("stratify"):
-        how += "; ejection fraction and image quality balanced"
     template = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
     return template.format(
         **description,
@@ -26,7 +19,7 @@ def card(description: Description, example: str) -> str:
         frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
         views=" and ".join(settings["views"]),
         counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),
-        how=how,
+        how=", ".join(f"{option} {value}" for option, value in description["split"].items()),
         levels="\n".join(f"| {x['label']} | {x['name']} | {x['gray_level']} |" for x in labels),
         gray_levels=[label["gray_level"] for label in labels],
         numbers=[label["label"] for label in labels],
