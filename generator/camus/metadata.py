@@ -1,7 +1,6 @@
 """metadata.csv and dataset.json of a folder of pairs, written and read again."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,11 +35,10 @@ def decimal(number: float | None) -> str:
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Write metadata.csv, sorted by file name."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: row["file_name"]))
-    (folder / METADATA).write_bytes(text.getvalue().encode())
+    with (folder / METADATA).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: row["file_name"]))
 
 
 def read_rows(folder: Path) -> list[Row]:
