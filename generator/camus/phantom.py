@@ -108,8 +108,7 @@ def draw_tissues(patient: SimpleNamespace, phase: float) -> tuple[Picture, Pictu
     tissues = np.zeros(patient.size[::-1], np.uint8)
     cavity, outer = ventricle(patient, phase)
     (hinge, base), angle = cavity[-1], np.linspace(0, np.pi, 32)
-    bulge = 0.06 + 0.02 * phase  # the atrium fills while the ventricle empties
-    across = hinge * np.cos(angle) + bulge * np.sin(2 * angle)
+    across = hinge * np.cos(angle) + 0.07 * np.sin(2 * angle)  # it bulges
     atrium = np.stack([across, base + patient.atrium * np.sin(angle)], 1)
     if patient.view == "4CH":
         shift = outer[0, 0] - 0.06  # to the left
