@@ -15,17 +15,34 @@ from camus.metadata import PICTURES, Description, Row
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
 
-Subsets = Mapping[str, Sequence[Row]]
-
 SHOWN_PAIRS = pictures.COLUMNS * 3
 
 
-def previews(master: Path, subsets: Subsets, description: Description) -> dict[str, bytes]:
-    """The pictures of a dataset as PNG files, by file name.
+def previews(
+    master: Path, subsets: Mapping[str, Sequence[Row]], description: Description
+) -> dict[str, bytes]:
+    """The pictures of a dataset as PNG files, by file name: charts of all subsets, and the sheets.
 
     Raises RefusalError for a file of the master that is not a picture.
     """
-    canvases = [_statistics(subsets, description), *_sheets(master, subsets["train"], description)]
+    legend, instants, bands, qualities = [], [], [], []  # one item per subset
+    for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
+        rows_of = defaultdict(list)
+        for row in subsets[subset]:
+            rows_of[row["patient"]].append(row)
+        sizes = counted(len(subsets[subset]), "pair"), counted(len(rows_of), "patient")
+        legend.append((f"{subset}: {', '.join(sizes)}", colour))
+        instants.append([row["instant"] for row in subsets[subset]])
+        bands.append([ef_band(rows) for rows in rows_of.values()])
+        qualities.append([worse_quality(rows) for rows in rows_of.values()])
+    title = description["source"].partition(",")[0]
+    statistics = np.vstack([
+        pictures.heading(title, legend),
+        pictures.chart("Instant: % of pairs", (*KEY_INSTANTS, BETWEEN), instants),
+        pictures.chart("Ejection fraction: % of patients", EF_BANDS, bands),
+        pictures.chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
+    ])  # fmt: skip
+    canvases = [statistics, *_sheets(master, subsets["train"], description)]
     encoded = [pixels.encode(canvas, "png", 0) for canvas in canvases]
     return dict(zip(PICTURES, encoded, strict=True))
 
@@ -66,24 +83,3 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
         pictures.sheet(title, grays, masks, captions),
         pictures.sheet(title, colours, overlays, captions),
     ]
-
-
-def _statistics(subsets: Subsets, description: Description) -> Picture:
-    """Charts of what each subset holds. A colour is a subset, in all of them."""
-    legend, instants, bands, qualities = [], [], [], []  # one item per subset
-    for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
-        rows_of = defaultdict(list)
-        for row in subsets[subset]:
-            rows_of[row["patient"]].append(row)
-        sizes = counted(len(subsets[subset]), "pair"), counted(len(rows_of), "patient")
-        legend.append((f"{subset}: {', '.join(sizes)}", colour))
-        instants.append([row["instant"] for row in subsets[subset]])
-        bands.append([ef_band(rows) for rows in rows_of.values()])
-        qualities.append([worse_quality(rows) for rows in rows_of.values()])
-    title = description["source"].partition(",")[0]
-    return np.vstack([
-        pictures.heading(title, legend),
-        pictures.chart("Instant: % of pairs", (*KEY_INSTANTS, BETWEEN), instants),
-        pictures.chart("Ejection fraction: % of patients", EF_BANDS, bands),
-        pictures.chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
-    ])  # fmt: skip
