@@ -13,7 +13,7 @@ def card(description: Description, example: str) -> str:
     settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
     template = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
     return template.format(
-        **description,
+        description=description,
         title=f"{description['source'].partition(',')[0]} as image/mask pairs",
         licence_of_hub=HUB_LICENCE if description["licence"] == facts.LICENCE else "",
         frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",

@@ -94,8 +94,9 @@ def side_by_side(
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     pool = ThreadPoolExecutor(jobs)
     try:
-        results = tqdm(pool.map(work, items), unit=unit, total=len(items), disable=None)
-        return list(results)
+        results = pool.map(work, items)
+        is_hidden = sys.stderr is None or not sys.stderr.isatty()
+        return list(tqdm(results, unit=unit, total=len(items), disable=is_hidden))
     finally:
         pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)

@@ -1,5 +1,6 @@
 """What lies in a database_nifti: sources, Info files, and why something gives no pair."""
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -51,10 +52,10 @@ def find_database(chosen: Path | None) -> Path:
     """
     for root in [chosen] if chosen else [Path(), Path(__file__).resolve().parents[2]]:
         for subfolder in SUBFOLDERS:
-            inside = entries(root / subfolder) if (root / subfolder).is_dir() else []
-            names = [path.name.casefold() for path in inside if not path.is_file()]
-            if any(name.startswith("patient") for name in names):
-                return root / subfolder
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                inside = [path for path in entries(root / subfolder) if not path.is_file()]
+                if any(path.name.casefold().startswith("patient") for path in inside):
+                    return root / subfolder
     if chosen is None:
         raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
     if not chosen.exists():
@@ -88,7 +89,7 @@ def find_sources(
         is_patient = top.name[:7].casefold() == "patient"
         if is_patient and not files and top.is_dir():
             problems[top.name] = "holds no NIfTI files"
-        elif is_patient and not files and top.name[7:8].isdecimal():
+        elif is_patient and not files and (top.name[7:8].isdecimal() or not top.is_file()):
             problems[top.name] = "is a file or a broken link, not the folder of a patient"
     if problems and not found:
         first, reason = next(iter(problems.items()))
@@ -128,7 +129,7 @@ def _nifti_files(path: Path, depth: int = 2) -> Iterator[tuple[Path, str]]:
     for file in inside:
         yield from _nifti_files(file, depth - 1)
     if path.name.casefold().endswith((".nii", ".nii.gz")) and not path.is_dir():
-        yield path, "" if path.exists() else "is a broken link: fetch what it points to"
+        yield path, "" if path.is_file() else "is no file or a broken link: fetch what it points to"
 
 
 def read_info(source: Source) -> tuple[Info, list[str]]:

@@ -43,7 +43,7 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of metadata.csv, every cell as it stands there. Raises RefusalError."""
-    path, remedy = folder / METADATA, "run the generator with --overwrite"
+    path, remedy = folder / METADATA, "correct it, or run the generator with --overwrite"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -52,7 +52,7 @@ def read_rows(folder: Path) -> list[Row]:
         raise RefusalError(f"{path} cannot be read as UTF-8 CSV ({error}): {remedy}") from error
     for column in (*REQUIRED, *columns):
         if columns.count(column) != 1:
-            raise RefusalError(f"{path} needs one column {column!r}, as it was made: {remedy}")
+            raise RefusalError(f"{path} needs one column {column!r}: {remedy}")
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise RefusalError(f"{path}: line {number} needs {len(columns)} values: {remedy}")
@@ -64,12 +64,13 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says; empty if there is none."""
+    """What dataset.json of a folder says; empty if there is none, or none of these scripts."""
     try:
         description = json.loads((folder / DATASET_JSON).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
-    return description if isinstance(description, dict) else {}
+    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
+    return description if is_ours else {}
 
 
 def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
@@ -109,13 +110,14 @@ def made_files(description: Description) -> str:
     name = rf"({facts.MIRRORED})?{facts.SOURCE_NAME}(_frame\d+)?"
     pairs = rf"{METADATA}|images/{name}\.{image}|masks/{name}\.{mask}"
     lists, subsets = "|".join(facts.SUBGROUPS.values()), "|".join(facts.SUBSETS)
-    # Real patients beside phantoms have higher numbers
+    # Real patients among phantoms have higher numbers, or half sequences
     phantoms = "|".join(f"patient{number:04}" for number in range(1, patients + 1))
-    nifti = rf"{facts.SOURCE_NAME}(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
+    instants = "ED|ES|half_sequence" if description.get("frames") else "ED|ES"
+    nifti = rf"(?P=own)_(2CH|4CH)_({instants})(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
     return {
         GENERATOR: pairs,
         SPLIT: rf"README\.md|{'|'.join(PICTURES)}|{lists}|({subsets})/({pairs})",
-        PHANTOMS: rf"database_split/({lists})|database_nifti/({phantoms})/({nifti})",
+        PHANTOMS: rf"database_split/({lists})|database_nifti/(?P<own>{phantoms})/({nifti})",
     }[description["made_by"]]
 
 
@@ -129,15 +131,16 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
         reason = f"no {DATASET_JSON} in it names the generator"
         raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
     is_whole = {*description} >= KEYS and {*description["settings"]} >= {*SETTINGS}
-    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"]):
+    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"] or [{}]):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
     files = {f"{name}/{path.name}" for name in FOLDERS for path in entries(master / name)}
     rows, pairs = read_rows(master), []
     listed: set[str] = set()
     for row in rows:
         pair = {row["file_name"], row["mask_file_name"]}
-        if pair & listed:
-            raise RefusalError(f"{master / METADATA} lists {min(pair)} twice: delete one row")
+        if pair & listed or len(pair) == 1:
+            name = min(pair & listed or pair)
+            raise RefusalError(f"{master / METADATA} lists {name!r} twice: delete one row")
         listed |= pair
         if pair <= files:
             pairs.append(row)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camus import RefusalError
-from camus.files import is_system_file
+from camus.files import entries, is_system_file
 from camus.metadata import DATASET_JSON, made_files, read_description
 
 if sys.platform != "win32":  # which has no such locks, and no call that stores all files
@@ -42,6 +42,8 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     part.mkdir(parents=True, exist_ok=True)
     with _sole_writer(part, target):
         _finish_replacing(target, old)  # which a killed run began
+        if old.exists():
+            raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
         for path in part.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         try:
@@ -72,13 +74,20 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
             remedy = "replace it with --overwrite, or choose another folder"
             raise RefusalError(f"{target} is there already: {remedy}")
         made = f"{DATASET_JSON}|{made_files(description)}"
-    for path in sorted(target.rglob("*")):
-        name = path.relative_to(target)
-        is_folder = made and path.is_dir()
-        is_made = (is_folder or re.fullmatch(made, name.as_posix())) and not path.is_symlink()
-        if not is_made and not any(map(is_system_file, name.parts)):
+    for path in _files_below(target) if target.exists() else ():
+        name = path.relative_to(target).as_posix()
+        if path.is_symlink() or not re.fullmatch(made, name):
             remedy = "move it away, or choose another folder"
             raise RefusalError(f"{target} holds {name}, not made by {made_by}: {remedy}")
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files and links below a folder. Raises OSError for a folder that cannot be listed."""
+    for path in entries(folder):
+        if path.is_dir() and not path.is_symlink():
+            yield from _files_below(path)
+        else:
+            yield path
 
 
 def _finish_replacing(target: Path, old: Path) -> None:
@@ -89,7 +98,7 @@ def _finish_replacing(target: Path, old: Path) -> None:
         for path in old.iterdir():
             if is_system_file(path.name) and not (target / path.name).exists():
                 path.rename(target / path.name)  # a .git, for example, is not ours to remove
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync() -> None:
