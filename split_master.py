@@ -33,7 +33,9 @@ def find_master(chosen: Path | None) -> Path:
     places = [root / name for root in roots for name in ("CAMUS-master", "generator/CAMUS-master")]
     masters = {place.resolve(): place for place in places if place.is_dir()}
     if len(masters) > 1:
-        raise RefusalError(f"several masters: name one, {' or '.join(map(str, masters))}")
+        raise RefusalError(
+            f"there are {' and '.join(map(str, masters.values()))}: name one of them"
+        )
     if not masters:
         raise RefusalError("no CAMUS-master here: make it with the generator, or name your master")
     return next(iter(masters.values()))

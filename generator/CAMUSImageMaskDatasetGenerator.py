@@ -122,7 +122,9 @@ def generate(args: argparse.Namespace) -> int:
     problems |= {s.name: outcome.reason for s, outcome in outcome_of.items() if outcome.reason}
     if not rows and not problems:
         words = " or ".join(args.image_quality)
-        raise RefusalError(f"{folder} has no view of the image quality {words}: choose others")
+        raise RefusalError(
+            f"{folder} has no view of the image quality {words}: leave --image-quality out"
+        )
     for name, reason in sorted(problems.items()):
         cli.say(f"{name}: {reason}", sys.stderr)
     phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}

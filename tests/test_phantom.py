@@ -134,7 +134,12 @@ def test_overwrite_replaces_phantoms_alone(make_phantoms: Run) -> None:
     make_phantoms("a", "--patients", 2)
     assert "--overwrite" in refusal(make_phantoms("a", "--patients", 1))
     before = build.tree(Path("a"))
-    for name in ("patient0001/mine.nii.gz", "patient0003/Info_2CH.cfg"):  # a third patient
+    for name in (
+        "patient0001/mine.nii.gz",
+        "patient0001/patient0002_2CH_ED.nii.gz",
+        "patient0001/patient0001_2CH_half_sequence.nii.gz",  # of a real patient
+        "patient0003/Info_2CH.cfg",  # a third patient
+    ):
         mine = build.write(Path("a/database_nifti", name), b"")
         assert f"{name}, not made" in refusal(make_phantoms("a", "--overwrite"))
         mine.unlink()

@@ -49,7 +49,7 @@ def read_rows(folder: Path) -> list[Row]:
             reader = csv.DictReader(file)
             rows, columns = list(reader), list(reader.fieldnames or [])
     except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
-        raise RefusalError(f"{path} cannot be read as UTF-8 CSV ({error}): {remedy}") from error
+        raise RefusalError(f"{path} cannot be read ({error}): {remedy}") from error
     for column in (*REQUIRED, *columns):
         if columns.count(column) != 1:
             raise RefusalError(f"{path} needs one column {column!r}: {remedy}")
@@ -145,8 +145,8 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
         if pair <= files:
             pairs.append(row)
         elif left := pair & files:
-            remedy = "delete it, too, or run the generator with --overwrite"
-            raise RefusalError(f"{master / left.pop()} has lost {(pair - files).pop()}: {remedy}")
+            remedy = f"delete {master / left.pop()}, too, or run the generator with --overwrite"
+            raise RefusalError(f"{(pair - files).pop()} is missing: {remedy}")
     if foreign := files - listed:
         remedy = "delete the pair, or move it out of the master"
         raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")

@@ -42,11 +42,11 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     part.mkdir(parents=True, exist_ok=True)
     with _sole_writer(part, target):
         _finish_replacing(target, old)  # which a killed run began
-        if old.exists():
-            raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
         for path in part.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         try:
+            if old.exists():
+                raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
             _check_replaceable(target, made_by, overwrite)
             yield part
             if (part / DATASET_JSON).exists():

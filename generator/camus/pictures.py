@@ -84,7 +84,8 @@ def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequen
 def chart(title: str, kinds: Sequence[str], values: Sequence[Sequence[str]]) -> Picture:
     """What share of each subset's values is of each kind, or unknown: a bar per subset, percent."""
     kinds = [kind for kind in (*kinds, UNKNOWN) if any(kind in own for own in values)]
-    canvas = np.full((LINE * (2 + len(values) * len(kinds)), WIDTH, 3), 255, np.uint8)
+    height = 2 * LINE + (LINE * len(values) + GAP) * len(kinds)
+    canvas = np.full((height, WIDTH, 3), 255, np.uint8)
     write_text(canvas, title, GAP, LINE)
     y = LINE
     for kind in kinds:
@@ -95,4 +96,5 @@ def chart(title: str, kinds: Sequence[str], values: Sequence[Sequence[str]]) -> 
             canvas[y + 6 : y + 22, BARS:right] = colour
             write_text(canvas, f"{100 * share:.1f}", right + GAP, y + LINE)
             y += LINE
+        y += GAP
     return canvas
