@@ -79,7 +79,9 @@ def test_nothing_is_left_out_without_a_word(generate: Run, file: str, facts: str
     assert err.count("\n") == 1 and err.startswith(f"{named}: ") and says(err, facts)
 
 
-@pytest.mark.parametrize("link", ["patient0002", "patientX", "patient0003/patient0003_4CH_ES.nii.gz"])
+@pytest.mark.parametrize(
+    "link", ["patient0002", "patientX", "patient0003/patient0003_4CH_ES.nii.gz"]
+)
 def test_broken_links_are_named(generate: Run, link: str) -> None:
     build.write_pair(DATABASE, OTHER)
     (DATABASE / "patient0003/notes.txt").symlink_to("gone")  # is no one's business
