@@ -34,9 +34,7 @@ def test_labels_of_any_type_come_as_they_are() -> None:
         (pixels.to_gray, [90, 90, 90], "from 90 to 90 only"),
         (pixels.to_gray, [0, 1, 2, 3], "from 0 to 3 only"),  # a mask in the place of its image
         (pixels.to_gray, [1, np.nan], "from nan to nan, not within"),
-        (pixels.to_gray, [1, -np.inf], "from -inf to 1, not within"),
         (pixels.to_labels, [1, 4], "labels from 1 to 4, not within 0..3"),
-        (pixels.to_labels, [1, -1], "labels from -1 to 1"),
         (pixels.to_labels, [1, 0.98], "not whole"),  # smoothed
         (pixels.to_labels, [0, 0, 0], "an empty mask"),
         (pixels.to_labels, [1, np.nan], "from nan to nan, not within"),
@@ -52,7 +50,6 @@ def test_impossible_values_are_refused(convert: Any, values: list[float], reason
     [
         (120, 60, "pad", Box(0, 128, 512, 256)),
         (60, 120, "pad", Box(128, 0, 256, 512)),
-        (748, 617, "pad", Box(0, 45, 512, 422)),
         (120, 60, "stretch", Box(0, 0, 512, 512)),
         (5000, 1, "pad", Box(0, 255, 512, 1)),
     ],

@@ -5,7 +5,6 @@ import re
 from types import ModuleType
 from unittest import mock
 
-import cv2
 import pytest
 
 import CAMUSImageMaskDatasetGenerator
@@ -53,16 +52,6 @@ def test_options_are_those_of_the_parsers(
             expected.append([usage(action), DEFAULTS.get(action.option_strings[0], default)])
     assert [line.strip("| ").split(" | ")[::2] for line in table.splitlines()] == expected
     assert split_master.RATIOS == [0.7, 0.2, 0.1]
-
-
-def test_the_demo_runs_as_it_stands() -> None:
-    demo = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)[0].replace("\\\n", "")
-    for command in re.findall(r"\.venv/bin/python (.*\.py.*?)(?: &&)?\n", demo):
-        script, *options = command.split()
-        code, out, err = build.run(ROOT / script, *options)
-        assert (code, err) == (0, "")
-    assert "200 phantom pairs written" in out
-    assert cv2.imread(out.splitlines()[-1].removeprefix("to look at: ")) is not None
 
 
 def test_gray_levels() -> None:

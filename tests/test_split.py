@@ -234,7 +234,6 @@ BREAKS: list[tuple[Any, list[str]]] = [
     (partial(change, JSON, "DatasetGenerator", "x"), [f"{MASTER} is not a master"]),
     (partial(change, JSON, '"licence"', '"x"'), [f"{JSON} was changed"]),
     (partial(change, JSON, '"gray_level"', '"x"'), [f"{JSON} was changed"]),
-    (partial(change, JSON, '"size"', '"x"'), [f"{JSON} was changed"]),
     (partial(change, TRAIN, "patient0002", ""), ["1 patient in no list", "patient0002"]),
     (lambda: VALID.write_text("patient0002"), ["patient0002", "two lists"]),
     (TEST.unlink, [str(TEST)]),
