@@ -4,6 +4,7 @@ Pictures are uint8 arrays of shape (height, width), rows from the top.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -109,6 +110,7 @@ def paint(labels: Picture, masks: str, structures: Iterable[str]) -> Picture:
 
 
 def encode(picture: Picture, suffix: str, quality: int) -> bytes:
+    """The bytes of a jpg or png file."""
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == "jpg" else []
     return cv2.imencode(f".{suffix}", picture, parameters)[1].tobytes()
 
@@ -121,8 +123,8 @@ def encode_mask(mask: Picture, masks: str, suffix: str, quality: int) -> bytes:
     data = encode(mask, suffix, quality)
     if suffix == "jpg":
         decoded = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
-        step = LEVELS[masks][1]  # from each gray level to the next
-        if 2 * int(cv2.absdiff(decoded, mask).max()) >= step:
+        gap = min(b - a for a, b in pairwise(sorted(set(LEVELS[masks]))))
+        if 2 * int(cv2.absdiff(decoded, mask).max()) >= gap:
             raise RefusalError(
                 f"masks do not survive JPG at quality {quality} and this size: "
                 "use a higher --jpg-quality, --format png or --masks index"
