@@ -115,14 +115,14 @@ def draw_tissues(patient: SimpleNamespace, phase: float) -> tuple[Picture, Pictu
         right_ventricle = (cavity - (0, base)) * (1, 0.75) + (shift, base)
         paint(tissues, patient, right_ventricle, RIGHT_HEART)
         paint(tissues, patient, atrium + (shift, 0), RIGHT_HEART)
-    paint(tissues, patient, atrium, LINING, line=0.03)
+    paint(tissues, patient, (atrium - (0, base)) * 1.06 + (0, base), LINING)
     paint(tissues, patient, outer, MYOCARDIUM)
     paint(tissues, patient, atrium, ATRIUM)
     paint(tissues, patient, cavity, CAVITY)
     mask = np.where(tissues > ATRIUM, np.uint8(0), tissues)
     for side in (-hinge, hinge):  # a leaflet of the mitral valve hangs on each
-        leaflet = np.array([(side, base), (0.3 * side * (1 - phase), base - 0.3 * hinge)])
-        paint(tissues, patient, leaflet, VALVE, line=0.008)
+        tip = 0.3 * side * (1 - phase), base - 0.3 * hinge
+        paint(tissues, patient, np.array([(side, base), tip, (side, base - 0.012)]), VALVE)
     return tissues, mask
 
 
@@ -132,17 +132,12 @@ def to_image(patient: SimpleNamespace, points: Points) -> Points:
     return np.asarray(points @ [[cos, sin], [-sin, cos]] + (patient.x, patient.y))
 
 
-def paint(
-    tissues: Picture, patient: SimpleNamespace, points: Points, tissue: int, line: float = 0
-) -> None:
-    """Fill an area with a tissue, or draw a line of a width."""
+def paint(tissues: Picture, patient: SimpleNamespace, points: Points, tissue: int) -> None:
+    """Fill an area with a tissue."""
     height, width = tissues.shape
     pixels = to_image(patient, points) * height + ((width - 1) / 2, 0)
-    corners = [np.round(pixels * 16).astype(np.int32)]  # OpenCV counts in 16ths of a pixel: shift 4
-    if line:
-        cv2.polylines(tissues, corners, False, tissue, max(1, round(line * height)), shift=4)
-    else:
-        cv2.fillPoly(tissues, corners, tissue, shift=4)
+    # OpenCV counts in 16ths of a pixel: shift 4
+    cv2.fillPoly(tissues, [np.round(pixels * 16).astype(np.int32)], tissue, shift=4)
 
 
 def texture(height: int, rng: Generator) -> Floats:
