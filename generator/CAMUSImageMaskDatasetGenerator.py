@@ -105,33 +105,30 @@ def generate(args: argparse.Namespace) -> int:
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} lies in the database {folder}: choose another folder")
     sources, problems = database.find_sources(folder, args.views, args.instants)
-    if not sources and not problems:
-        other, views = "key" if args.frames == "sequence" else "sequence", " and ".join(args.views)
-        raise RefusalError(f"{folder} has no {args.frames} frames of {views}: try --frames {other}")
     described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
     phantom = any(description.get("phantom") is True for description in described)
     with output.new_folder(args.master, metadata.GENERATOR, args.overwrite) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
-        outcomes = cli.side_by_side(partial(convert, args, part), sources, args.jobs, "file")
-        rows = [row for outcome in outcomes for row in outcome.rows]
+        results = cli.side_by_side(partial(convert, args, part), sources, args.jobs, "file")
+        outcomes = dict(zip(sources, results, strict=True))
+        rows = [row for outcome in results for row in outcome.rows]
         if rows:  # else the target stays as it was
             metadata.write_rows(part, rows)
             metadata.write_description(part, metadata.describe(vars(args), phantom))
-    outcome_of = dict(zip(sources, outcomes, strict=True))
-    problems |= {s.name: outcome.reason for s, outcome in outcome_of.items() if outcome.reason}
+    problems |= {s.name: outcome.reason for s, outcome in outcomes.items() if outcome.reason}
     if not rows and not problems:
-        words = " or ".join(args.image_quality)
-        raise RefusalError(
-            f"{folder} has no view of the image quality {words}: leave --image-quality out"
-        )
+        kept = " or ".join([*args.views, *args.image_quality])
+        other = "key" if args.frames == "sequence" else "sequence"
+        remedy = f"try --frames {other}, or keep more by --views and --image-quality"
+        raise RefusalError(f"{folder} has no {args.frames} frames of {kept}: {remedy}")
     for name, reason in sorted(problems.items()):
         cli.say(f"{name}: {reason}", sys.stderr)
     phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
     cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
     pairs = f"{cli.counted(len(rows), f'{phantoms}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report(args, outcome_of)
+    report(args, outcomes)
     if rows:
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
     return 1 if problems else 0

@@ -229,7 +229,7 @@ def test_bad_pairs_are_named(generate: Run, frames: str, file: str, data: Any, f
         (("--no-such-option",), "--no-such-option; --help"),
         (("--frames", "sequence"), "no; sequence; --frames key"),
         (("--views", "4CH"), "no; 4CH; --frames sequence"),
-        (("--image-quality", "Poor"), "image quality; Poor"),
+        (("--image-quality", "Poor"), "Poor; --image-quality"),
         (("--size", "350", "--jpg-quality", "3"), "quality 3; --format png; --masks index"),
         ((DATABASE / "CAMUS-master",), f"CAMUS-master; database; {DATABASE}"),
     ],
