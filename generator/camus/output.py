@@ -30,8 +30,6 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     overwritten. After any failure the target is as it was.
     """
     target = target.resolve()
-    if target.exists() and not target.is_dir():
-        raise RefusalError(f"{target} is not a folder: choose another name")
     if os.path.ismount(target) or Path.cwd().is_relative_to(target):
         reason = "is a mount point, or the current folder or above it"
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
