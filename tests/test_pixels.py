@@ -36,7 +36,6 @@ def test_labels_of_any_type_come_as_they_are() -> None:
         (pixels.to_gray, [1, np.nan], "from nan to nan, not within"),
         (pixels.to_labels, [1, 4], "labels from 1 to 4, not within 0..3"),
         (pixels.to_labels, [1, 0.98], "not whole"),  # smoothed
-        (pixels.to_labels, [0, 0, 0], "an empty mask"),
         (pixels.to_labels, [1, np.nan], "from nan to nan, not within"),
     ],
 )

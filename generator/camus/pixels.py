@@ -48,8 +48,6 @@ def to_labels(values: npt.NDArray[Any]) -> Picture:
     labels = _rounded(values, 3, "labels")
     if not np.array_equal(values, labels) and np.abs(values - labels).max() > TOLERANCE:
         raise PairError("has labels that are not whole numbers: it was blurred or resized")
-    if not labels.any():
-        raise PairError("is an empty mask: every pixel is background")
     return labels
 
 
