@@ -26,6 +26,7 @@ CONTRAST = {"Good": 1.0, "Medium": 0.75, "Poor": 0.6}  # by ImageQuality: the sh
 # Tissues; the first four are the labels of the masks. And their mean gray levels in a good image
 OTHER, CAVITY, MYOCARDIUM, ATRIUM, RIGHT_HEART, LINING, VALVE = range(7)
 GRAY_LEVELS = np.array([88, 52, 118, 56, 54, 103, 205], np.float32)
+DEPTH = 0.16  # of the upper end of the long axis, so that most hearts lie within the sector
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
 
@@ -40,8 +41,6 @@ def draw_patient(seed: int, number: int, view: str) -> SimpleNamespace:
         size=SIZES[rng.integers(len(SIZES))],
         length=rng.uniform(0.44, 0.56),  # of the left ventricle's cavity, from apex to valve
     )
-    width, height = patient.size
-    patient.half_angle = np.arcsin(width / 2 / height)  # of the sector, which fills the image
     patient.view, patient.seed = view, [seed, number, VIEWS.index(view)]
     rng = np.random.default_rng(patient.seed)
     patient.quality = str(rng.choice(list(CONTRAST), p=[0.5, 0.35, 0.15]))
@@ -49,11 +48,7 @@ def draw_patient(seed: int, number: int, view: str) -> SimpleNamespace:
     patient.wall = rng.uniform(0.08, 0.115)
     patient.atrium = rng.uniform(0.21, 0.29)  # its length
     patient.tilt = rng.uniform(-0.18, 0.06)  # the angle of the long axis
-    # Its upper end, seen from the sector's tip, which is in the upper middle of the image
-    patient.x, patient.y = rng.uniform(-0.05, 0.03), 0
-    x, y = to_image(patient, np.concatenate([ventricle(patient, phase)[1] for phase in (0, 1)])).T
-    # So far down that its walls lie inside the sector
-    patient.y = max(0.07, np.max(np.abs(x) / np.tan(patient.half_angle) - y) + 0.015)
+    patient.shift = rng.uniform(-0.05, 0.03)  # of its upper end to the right
     return patient
 
 
@@ -63,11 +58,12 @@ def draw_frames(
     """Draw images and masks, all (height, width), at phases from 0 (ED) to 1 (ES)."""
     rng = np.random.default_rng(patient.seed)
     width, height = patient.size
+    half_angle = np.arcsin(width / 2 / height)  # of the sector, which fills the image
     contrast = CONTRAST[patient.quality]
     gray_levels = GRAY_LEVELS[OTHER] + contrast * (GRAY_LEVELS - GRAY_LEVELS[OTHER])
     brightness = texture(height, rng)
     x, y = np.arange(width) - (width - 1) / 2, np.arange(height)[:, None] + 1e-3
-    beam = ((np.arctan2(x, y) / patient.half_angle + 1) / 2 * (BEAMS - 1)).astype(np.float32)
+    beam = ((np.arctan2(x, y) / half_angle + 1) / 2 * (BEAMS - 1)).astype(np.float32)
     depth = np.hypot(x, y).astype(np.float32)
     outside = (beam < 0) | (beam > BEAMS - 1) | (depth > height - 1)
     for phase in phases:
@@ -126,16 +122,12 @@ def draw_tissues(patient: SimpleNamespace, phase: float) -> tuple[Picture, Pictu
     return tissues, mask
 
 
-def to_image(patient: SimpleNamespace, points: Points) -> Points:
-    """From (across, along) to (x, y), to the right of the sector's tip and below it."""
-    sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
-    return np.asarray(points @ [[cos, sin], [-sin, cos]] + (patient.x, patient.y))
-
-
 def paint(tissues: Picture, patient: SimpleNamespace, points: Points, tissue: int) -> None:
-    """Fill an area with a tissue."""
+    """Fill an area, given by points (across, along), with a tissue."""
     height, width = tissues.shape
-    pixels = to_image(patient, points) * height + ((width - 1) / 2, 0)
+    sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
+    turned = points @ [[cos, sin], [-sin, cos]] + (patient.shift, DEPTH)
+    pixels = turned * height + ((width - 1) / 2, 0)
     # OpenCV counts in 16ths of a pixel: shift 4
     cv2.fillPoly(tissues, [np.round(pixels * 16).astype(np.int32)], tissue, shift=4)
 
