@@ -50,11 +50,13 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
             if (part / DATASET_JSON).exists():
                 # Once more, since other programs may have written to the target meanwhile
                 _check_replaceable(target, made_by, overwrite)
-                _sync()
+                if sys.platform != "win32":
+                    os.sync()  # Linux waits until the disk has stored all
                 if target.exists():
                     target.rename(old)
                 part.rename(target)
-                _sync()
+                if sys.platform != "win32":
+                    os.sync()
         except KeyboardInterrupt:
             if part.exists():
                 raise KeyboardInterrupt("nothing was changed") from None
@@ -97,12 +99,6 @@ def _finish_replacing(target: Path, old: Path) -> None:
             if is_system_file(path.name) and not (target / path.name).exists():
                 path.rename(target / path.name)  # a .git, for example, is not ours to remove
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync() -> None:
-    """Have the disk store what was written. Linux waits until it has."""
-    if sys.platform != "win32":
-        os.sync()
 
 
 @contextlib.contextmanager
