@@ -47,10 +47,8 @@ def heading(title: str, legend: Legend) -> Picture:
 
 
 def thumbnail(picture: Picture) -> Picture:
-    """A square picture, (height, width) or with colours, as a canvas of THUMBNAIL pixels a side."""
+    """A square picture, (height, width) or with colours, with THUMBNAIL pixels a side."""
     small = cv2.resize(picture, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    if small.ndim == 2:
-        small = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
     return np.asarray(small, np.uint8)
 
 
@@ -75,7 +73,7 @@ def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequen
     canvas = np.full((height, WIDTH, 3), 255, np.uint8)
     for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         top, left = cell * (number // COLUMNS), GAP + (THUMBNAIL + GAP) * (number % COLUMNS)
-        canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] = tile
+        canvas[top : top + THUMBNAIL, left : left + THUMBNAIL] = np.atleast_3d(tile)
         column = canvas[:, left : left + THUMBNAIL]  # which cuts off what is too long
         write_text(column, caption, 0, top + THUMBNAIL + LINE)
     return np.vstack([heading(title, legend), canvas])
