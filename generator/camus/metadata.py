@@ -69,8 +69,7 @@ def read_description(folder: Path) -> Description:
         description = json.loads((folder / DATASET_JSON).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
-    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
-    return description if is_ours else {}
+    return description if isinstance(description, dict) else {}
 
 
 def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
