@@ -159,15 +159,11 @@ def instants_shown(source: Source, info: Info, count: int) -> list[str]:
         if count != 1:
             raise PairError(f"the image has {count} frames, a key frame has one")
         return [source.instant]
-    ends = {instant: info[instant] for instant in KEY_INSTANTS if instant in info}
-    numbers = set(ends.values()) & set(range(1, count + 1))
-    if info.get("NbFrame", count) != count or len(numbers) < len(ends):
-        stated = ", ".join(f"{k}: {info[k]:g}" for k in (*KEY_INSTANTS, "NbFrame") if k in info)
-        raise PairError(f"the image has {count} frames, its Info file says {stated}")
-    instants = [facts.UNKNOWN] * count
-    if len(ends) == 2:
-        first, last = sorted(map(int, numbers))
-        instants[first - 1 : last] = [facts.BETWEEN] * (last - first + 1)
-    for instant, number in ends.items():
-        instants[int(number) - 1] = instant
-    return instants
+    stated = [instant for instant in KEY_INSTANTS if instant in info]
+    ends = {info[instant]: instant for instant in stated}  # by the number of the frame
+    numbers = range(1, count + 1)
+    if info.get("NbFrame", count) != count or len(ends.keys() & {*numbers}) < len(stated):
+        lines = ", ".join(f"{k}: {info[k]:g}" for k in (*KEY_INSTANTS, "NbFrame") if k in info)
+        raise PairError(f"the image has {count} frames, its Info file says {lines}")
+    first, last = min(ends, default=0), max(ends, default=0)
+    return [ends.get(n, facts.BETWEEN if first < n < last else facts.UNKNOWN) for n in numbers]
