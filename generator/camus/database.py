@@ -56,11 +56,9 @@ def find_database(chosen: Path | None) -> Path:
                 inside = [path for path in entries(root / subfolder) if not path.is_file()]
                 if any(path.name.casefold().startswith("patient") for path in inside):
                     return root / subfolder
-    if chosen is None:
-        raise RefusalError(f"no CAMUS_public or database_nifti here: {DOWNLOAD}")
-    if not chosen.exists():
-        raise RefusalError(f"{chosen} does not exist: {DOWNLOAD}")
-    raise RefusalError(f"{chosen} is not a folder of patients, {_hint(chosen)}")
+    if chosen and chosen.exists():
+        raise RefusalError(f"{chosen} is not a folder of patients, {_hint(chosen)}")
+    raise RefusalError(f"{chosen or Path(SUBFOLDERS[1])} does not exist: {DOWNLOAD}")
 
 
 def _hint(path: Path) -> str:
