@@ -5,8 +5,6 @@ from pathlib import Path
 from camus import facts
 from camus.metadata import Description
 
-HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"
-
 
 def card(description: Description, example: str) -> str:
     """The card of a dataset, from its dataset.json. example: the path of a mask within it."""
@@ -15,7 +13,7 @@ def card(description: Description, example: str) -> str:
     return template.format(
         description=description,
         title=f"{description['source'].partition(',')[0]} as image/mask pairs",
-        licence_of_hub=HUB_LICENCE if description["licence"] == facts.LICENCE else "",
+        licence_of_hub=facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
         frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
         views=" and ".join(settings["views"]),
         counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),

@@ -15,8 +15,6 @@ from camus.metadata import PICTURES, Description, Row
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
 
-SHOWN_PAIRS = pictures.COLUMNS * 3
-
 
 def previews(
     master: Path, subsets: Mapping[str, Sequence[Row]], description: Description
@@ -64,7 +62,8 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     label_of_level = np.array([x["label"] for x in labels], np.uint8)[nearest]
     brighten = np.uint8(255 // labels[-1]["label"])  # a gray level of 1 or 3 looks black
     images, masks, overlays, captions = [], [], [], []
-    drawn = random.Random(0).sample(range(len(train)), min(SHOWN_PAIRS, len(train)))
+    number = min(3 * pictures.COLUMNS, len(train))
+    drawn = random.Random(0).sample(range(len(train)), number)
     for row in [train[index] for index in sorted(drawn)]:
         image, mask = _read(master / row["file_name"]), _read(master / row["mask_file_name"])
         images.append(pictures.thumbnail(image))

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from camus.facts import EF_BANDS, QUALITIES, SUBSETS, UNKNOWN
 
-Rows = Sequence[Mapping[str, str]]
-
 
 def shuffled(keys: Iterable[str], seed: int) -> list[str]:
     """Sorted, then shuffled; the same on every platform and version of Python."""
@@ -50,7 +48,7 @@ def distribute(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
     return subset_of
 
 
-def ef_band(rows: Rows) -> str:
+def ef_band(rows: Sequence[Mapping[str, str]]) -> str:
     """The band of a patient's ejection fraction, which is the same in all rows."""
     try:
         ef = float(next(row["ef"] for row in rows if row.get("ef")))
@@ -61,7 +59,7 @@ def ef_band(rows: Rows) -> str:
     return EF_BANDS[1] if ef < 55 else EF_BANDS[2]
 
 
-def worse_quality(rows: Rows) -> str:
+def worse_quality(rows: Sequence[Mapping[str, str]]) -> str:
     """The worst image quality among a patient's views."""
     found = {row.get("image_quality") for row in rows}
     return next((quality for quality in reversed(QUALITIES) if quality in found), UNKNOWN)
