@@ -71,7 +71,7 @@ def test_legal_files(data: bytes, compress: bool, expected: Any) -> None:
     [
         (b"", "is not a NIfTI-1 file, it begins with b''"),
         (b"\n<!DOCTYPE html><title>Log in</title>", r"not a NIfTI-1 file, it begins with .*<!DOC"),
-        (gzip.compress(ZIPPED), r"is not a NIfTI-1 file, it begins with b'\\x1f\\x8b"),
+        (gzip.compress(ZIPPED), "is compressed twice"),
         (build.nifti(FRAME, magic=b"ni1"), "is not a NIfTI-1 file"),
         (nib.nifti2.Nifti2Image(FRAME.astype("f4"), np.eye(4)).to_bytes(), "not a NIfTI-1 file"),
         (GOOD[:-1], "is cut short"),

@@ -69,7 +69,8 @@ def read_description(folder: Path) -> Description:
         description = json.loads((folder / DATASET_JSON).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
-    return description if isinstance(description, dict) else {}
+    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
+    return description if is_ours else {}
 
 
 def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:

@@ -105,6 +105,8 @@ def read(
 
 def _header(block: bytes) -> tuple[Nifti1Header, tuple[float, float]]:
     """The header of frames, and its spacing. Raises PairError or HeaderDataError."""
+    if block[:2] == GZIP:
+        raise PairError("is compressed twice: decompress it once")
     if block[344:] != b"n+1\0":
         raise PairError(f"is not a NIfTI-1 file, it begins with {block[:24]!r}: download it again")
     header = Nifti1Header(block, check=False)  # which sees the byte order

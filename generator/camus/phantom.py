@@ -7,7 +7,7 @@ down that axis from its upper end. Lengths are shares of the image's height, ang
 """
 
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
+from types import SimpleNamespace as Patient
 
 import cv2
 import numpy as np
@@ -30,15 +30,15 @@ DEPTH = 0.16  # of the upper end of the long axis, so that most hearts lie withi
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
 
-def draw_patient(seed: int, number: int, view: str) -> SimpleNamespace:
+def draw_patient(seed: int, number: int, view: str) -> Patient:
     """A random patient, and the left heart in one view at end-diastole (ED). Weak ones are wide."""
     rng = np.random.default_rng([seed, number])  # for what both views have in common
-    patient = SimpleNamespace(
+    patient = Patient(
         sex=rng.choice(["F", "M"]),
         age=int(np.clip(rng.normal(65, 14), 20, 93)),
         ef=int(rng.integers(25, 71)),  # ejection fraction, percent
         frame_rate=float(np.round(rng.uniform(46, 62), 1)),
-        size=SIZES[rng.integers(len(SIZES))],
+        size=SIZES[number % len(SIZES)],
         length=rng.uniform(0.44, 0.56),  # of the left ventricle's cavity, from apex to valve
     )
     patient.view, patient.seed = view, [seed, number, VIEWS.index(view)]
@@ -52,9 +52,7 @@ def draw_patient(seed: int, number: int, view: str) -> SimpleNamespace:
     return patient
 
 
-def draw_frames(
-    patient: SimpleNamespace, phases: Iterable[float]
-) -> Iterator[tuple[Picture, Picture]]:
+def draw_frames(patient: Patient, phases: Iterable[float]) -> Iterator[tuple[Picture, Picture]]:
     """Draw images and masks, all (height, width), at phases from 0 (ED) to 1 (ES)."""
     rng = np.random.default_rng(patient.seed)
     width, height = patient.size
@@ -75,7 +73,7 @@ def draw_frames(
         yield image, mask
 
 
-def ventricle(patient: SimpleNamespace, phase: float) -> tuple[Points, Points]:
+def ventricle(patient: Patient, phase: float) -> tuple[Points, Points]:
     """Outlines of the left ventricle's cavity and of its outer wall; phase 0 is ED, 1 is ES.
 
     The points run from the left end of the base over the apex to the right end.
@@ -95,7 +93,7 @@ def ventricle(patient: SimpleNamespace, phase: float) -> tuple[Points, Points]:
     return cavity, bullet * (half_width + wall, length + 0.8 * wall)
 
 
-def draw_tissues(patient: SimpleNamespace, phase: float) -> tuple[Picture, Picture]:
+def draw_tissues(patient: Patient, phase: float) -> tuple[Picture, Picture]:
     """The tissue of each pixel, and the mask.
 
     Both views show the left ventricle, the left atrium below it, and the mitral valve between
@@ -122,7 +120,7 @@ def draw_tissues(patient: SimpleNamespace, phase: float) -> tuple[Picture, Pictu
     return tissues, mask
 
 
-def paint(tissues: Picture, patient: SimpleNamespace, points: Points, tissue: int) -> None:
+def paint(tissues: Picture, patient: Patient, points: Points, tissue: int) -> None:
     """Fill an area, given by points (across, along), with a tissue."""
     height, width = tissues.shape
     sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
