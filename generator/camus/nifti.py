@@ -96,10 +96,8 @@ def read(
         return Scan(frames, spacing, _axes(affine.tobytes()))
     except PairError as error:
         reason = str(error)
-    except (zlib.error, inflate.error) as error:
-        reason = f"is damaged, its gzip stream is corrupt ({error}): download it again"
-    except (HeaderDataError, ValueError) as error:
-        reason = f"has an unusable header ({error})"
+    except (zlib.error, inflate.error, HeaderDataError, ValueError) as error:
+        reason = f"is damaged, its gzip stream or header is unusable ({error}): download it again"
     raise PairError(f"{path.name} {reason}")
 
 
