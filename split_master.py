@@ -163,8 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
         help="random seed for the shuffle (default: %(default)s)")
     add("--by", choices=("patient", "pair"), default="patient",
-        help="what stays together: all pairs of a patient, or a pair and its mirrored copy"
-             " (default: %(default)s)")
+        help="keep together all pairs of a patient, or a pair and its copy (default: %(default)s)")
     add("--subgroups", metavar="DIR", type=cli.path,
         help="split by the lists of patients subgroup_training.txt, subgroup_validation.txt and "
              "subgroup_testing.txt in DIR: database_split of the release, or an earlier dataset")
