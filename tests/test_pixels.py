@@ -104,9 +104,7 @@ def test_a_mask_without_the_structures_asked_for_is_refused() -> None:
 
 
 @given(st.integers(50, 100), st.sampled_from(["gray", "binary"]), st.integers(0, 999))
-def test_a_jpg_mask_gives_back_every_label_or_is_refused(
-    quality: int, masks: str, seed: int
-) -> None:
+def test_a_jpg_mask_keeps_its_labels_or_is_refused(quality: int, masks: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 4, (2 + seed % 23,) * 2, np.uint8)
     coarse[0, 0] = 1
