@@ -103,7 +103,7 @@ def test_the_biplane_method_of_discs_finds_the_stated_ejection_fraction() -> Non
 
 
 def test_masks_are_anatomy_as_large_as_in_the_release() -> None:
-    """Apex on top, the atrium under the cavity, myocardium at both sides. All lies in the sector.
+    """Apex on top, the atrium under the cavity, myocardium at both sides, all within the sector.
 
     The shares of background and structures are those of the release's sample.
     """
