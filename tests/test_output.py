@@ -73,6 +73,8 @@ def test_files_of_systems_are_passed_over_and_stay(name: str) -> None:
         ({"thesis.docx": b"mine"}, "thesis.docx"),
         ({"dataset.json": b"null"}, "dataset.json"),
         ({"dataset.json": b'{"made_by": "you"}'}, "dataset.json"),
+        ({"data/.env": b"mine"}, "data"),
+        ({**made("one"), "notes/.git/HEAD": b"mine"}, "notes"),
         ({**made("one"), "thesis.docx": b"mine"}, "thesis.docx"),
         ({**made("one"), "images/one.jpg": b"mine"}, "images/one.jpg"),
         ({**made("one"), "masks/patient1_2CH_ED.png": b"mine"}, "masks/patient1_2CH_ED.png"),
@@ -91,7 +93,8 @@ def test_what_others_made_is_never_touched(files: dict[str, bytes], foreign: str
 def test_targets_that_cannot_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     build.write(Path("a/b/file"), b"mine")
     monkeypatch.chdir("a/b")
-    for target in (".", "..", "/dev", "file"):
+    os.mkfifo("pipe")
+    for target in (".", "..", "/dev", "file", "pipe"):
         with pytest.raises((RefusalError, OSError), match="folder inside it|Not a directory"):
             make("one", target=Path(target))
     assert tree(Path("..")) == {"b/file": b"mine"}

@@ -32,9 +32,10 @@ except ImportError as error:
     root = Path(__file__).resolve().parents[2]
     python = root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     remedy = f'run "{sys.executable}" -m pip install -r "{root / "requirements.txt"}"'
-    is_old = sys.version_info < (3, 10)  # noqa: UP036
-    if is_old or (python.exists() and Path(sys.prefix) != root / ".venv"):
-        remedy = f'run the script with "{python}", as the README shows'
+    if python.exists() and Path(sys.prefix) != root / ".venv":
+        remedy = f'run the script with "{python}"'
+    elif sys.version_info < (3, 10):  # noqa: UP036
+        remedy = "make .venv with a newer Python, as the README shows"
     reason = " ".join(str(error).split())[:200]  # NumPy's has many lines
     print(f"{Path(sys.argv[0]).name}: cannot start, {reason}: {remedy}", file=sys.stderr)
     sys.exit(2)

@@ -79,26 +79,24 @@ def find_sources(
     A NIfTI file of no source is a problem, and so is a patient without NIfTI files.
     Raises RefusalError if there is no NIfTI file at all.
     """
-    found: list[Path] = []
+    found: list[tuple[Path, str]] = []
     problems: dict[str, str] = {}
     for top in entries(database):
-        try:
-            files = list(_nifti_files(top))
-        except OSError as error:
-            problems[top.name] = str(error)
-            continue
+        files = list(_nifti_files(top))
         found += files
-        is_patient = top.name[7:8].isdecimal() or not top.is_file()  # patients.csv is none
-        if not files and is_patient and top.name[:7].casefold() == "patient":
-            problems[top.name] = "is a file, a broken link or a folder without NIfTI files"
+        is_patient = top.name[:7].casefold() == "patient"
+        if is_patient and not files and top.is_dir():
+            problems[top.name] = "holds no NIfTI files"
+        elif is_patient and not files and (top.name[7:8].isdecimal() or not top.is_file()):
+            problems[top.name] = "is a file or a broken link, not the folder of a patient"
     if problems and not found:
         first, reason = next(iter(problems.items()))
         raise RefusalError(f"{database / first} {reason}, {_hint(database / first)}")
     files_of: dict[tuple[str | Any, ...], list[Path]] = defaultdict(list)  # by parts of the name
-    for path in found:
+    for path, reason in found:
         name, match = path.relative_to(database).as_posix(), SOURCE_FILE.fullmatch(path.name)
-        if not path.is_file():
-            problems[name] = "is no file or a broken link: fetch what it points to"
+        if reason:
+            problems[name] = reason
         elif not match or not name.isprintable():
             problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
         elif path.parent != database / match[2]:
@@ -119,12 +117,17 @@ def find_sources(
     return sources, problems
 
 
-def _nifti_files(path: Path, depth: int = 2) -> Iterator[Path]:
-    """The NIfTI files at a path and two folders down. Raises OSError as `entries` does."""
-    for inside in entries(path) if depth and path.is_dir() else []:
-        yield from _nifti_files(inside, depth - 1)
+def _nifti_files(path: Path, depth: int = 2) -> Iterator[tuple[Path, str]]:
+    """The NIfTI files at a path and two folders down; the reason if one cannot be read."""
+    try:
+        inside = entries(path) if depth and path.is_dir() else []
+    except OSError as error:
+        yield path, str(error)
+        return
+    for file in inside:
+        yield from _nifti_files(file, depth - 1)
     if path.name.casefold().endswith((".nii", ".nii.gz")) and not path.is_dir():
-        yield path
+        yield path, "" if path.is_file() else "is no file or a broken link: fetch what it points to"
 
 
 def read_info(source: Source) -> tuple[Info, list[str]]:

@@ -108,7 +108,7 @@ def made_files(description: Description) -> str:
     image = settings.get("format")
     mask = "png" if settings.get("masks") == "index" else image
     name = rf"({facts.MIRRORED})?{facts.SOURCE_NAME}(_frame\d+)?"
-    pairs = rf"{METADATA}|images/{name}\.{image}|masks/{name}\.{mask}"
+    pairs = rf"{METADATA}|images(/{name}\.{image})?|masks(/{name}\.{mask})?"
     lists, subsets = "|".join(facts.SUBGROUPS.values()), "|".join(facts.SUBSETS)
     # Real patients among phantoms have higher numbers, or half sequences
     phantoms = "|".join(f"patient{number:04}" for number in range(1, patients + 1))

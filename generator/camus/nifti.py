@@ -4,7 +4,6 @@ Facts of the format: NIfTI-1 data format definition, https://nifti.nimh.nih.gov/
 """
 
 import functools
-import gzip
 import logging
 import math
 import zlib
@@ -49,6 +48,16 @@ class Scan(NamedTuple):
     axes: str
 
 
+class _Plain:
+    """Gives the bytes of a plain file as an inflater gives those of a gzip file."""
+
+    eof, unused_data = True, b""
+
+    def decompress(self, data: bytes | memoryview, size: int) -> bytes:
+        self.unconsumed_tail = memoryview(data)[size:]
+        return bytes(data[:size])
+
+
 def read(
     path: Path,
     to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]],
@@ -64,9 +73,7 @@ def read(
     """
     try:
         data = path.read_bytes()
-        if data[:2] != GZIP:
-            data = gzip.compress(data, compresslevel=0)  # which stores it as it is
-        inflater = inflate.decompressobj(wbits=31)
+        inflater = inflate.decompressobj(wbits=31) if data[:2] == GZIP else _Plain()
         header, spacing = _header(inflater.decompress(data, HEADER_SIZE))
         width, height, *rest = header.get_data_shape()
         millimetres = width * spacing[0], height * spacing[1]
@@ -83,7 +90,7 @@ def read(
         for _ in range(math.prod(rest)):
             block = inflater.decompress(inflater.unconsumed_tail, width * height * dtype.itemsize)
             if len(block) < width * height * dtype.itemsize:
-                raise PairError("is cut short, it ends before its last pixel: download it again")
+                raise PairError("is cut short, or gzipped in several parts: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
             frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
         # A byte more, so that the inflater reaches the end and verifies gzip's checksum
@@ -96,8 +103,10 @@ def read(
         return Scan(frames, spacing, _axes(affine.tobytes()))
     except PairError as error:
         reason = str(error)
-    except (zlib.error, inflate.error, HeaderDataError, ValueError) as error:
-        reason = f"is damaged, its gzip stream or header is unusable ({error}): download it again"
+    except (zlib.error, inflate.error) as error:
+        reason = f"is damaged, its gzip stream is corrupt ({error}): download it again"
+    except (HeaderDataError, ValueError) as error:
+        reason = f"has an unusable header ({error})"
     raise PairError(f"{path.name} {reason}")
 
 

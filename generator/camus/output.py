@@ -82,9 +82,9 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files and links below a folder. Raises OSError for a folder that cannot be listed."""
+    """All files, links and empty folders below a folder. Raises OSError if one cannot be listed."""
     for path in entries(folder):
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir() and not path.is_symlink() and entries(path):
             yield from _files_below(path)
         else:
             yield path
@@ -107,7 +107,7 @@ def _sole_writer(folder: Path, target: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    lock = os.open(folder, os.O_RDONLY)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
