@@ -46,48 +46,48 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         height, width = image.frames[0].shape
         millimetres = width * image.spacing[0], height * image.spacing[1]
         box = pixels.fit_box(*millimetres, args.size, args.fit)
-        flips = (False, True) if args.mirror else (False,)
-        for (index, instant), mirrored in product(enumerate(instants), flips):
-            gray = pixels.resize_image(image.frames[index], box.width, box.height)
-            labels = pixels.resize_labels(mask.frames[index], box.width, box.height)
+        for number, instant in enumerate(instants, 1):
+            gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
+            labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
             levels = pixels.paint(labels, args.masks, args.structures)
             gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
             name, frame, left = source.name, "", box.left
             if source.instant == HALF_SEQUENCE:
-                frame = str(index + 1)
+                frame = str(number)
                 name += f"_frame{frame.zfill(2)}"
-            if mirrored:
-                name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
-                left = args.size - box.left - box.width
-            row = {
-                "file_name": f"images/{name}.{args.format}",
-                "mask_file_name": f"masks/{name}.{args.mask_format}",
-                "patient": source.patient,
-                "view": source.view,
-                "instant": instant,
-                "frame": frame,
-                "mirrored": int(mirrored),
-                "sex": info.get("Sex", UNKNOWN),
-                "age": decimal(info.get("Age")),
-                "image_quality": info.get("ImageQuality", UNKNOWN),
-                "ef": decimal(info.get("EF")),
-                "frame_rate": decimal(info.get("FrameRate")),
-                "source_width": width,  # of the NIfTI, pixels
-                "source_height": height,
-                "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
-                "source_spacing_y": decimal(image.spacing[1]),
-                "left": left,  # the image's place in the square, pixels
-                "top": box.top,
-                "width": box.width,
-                "height": box.height,
-                "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
-                "spacing_y": decimal(millimetres[1] / box.height),
-            }
-            rows.append(row)
-            files[row["file_name"]] = pixels.encode(gray, args.format, args.jpg_quality)
-            files[row["mask_file_name"]] = pixels.encode_mask(
-                levels, args.masks, args.mask_format, args.jpg_quality
-            )
+            for mirrored in (False, True) if args.mirror else (False,):
+                if mirrored:
+                    name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
+                    left = args.size - box.left - box.width
+                row = {
+                    "file_name": f"images/{name}.{args.format}",
+                    "mask_file_name": f"masks/{name}.{args.mask_format}",
+                    "patient": source.patient,
+                    "view": source.view,
+                    "instant": instant,
+                    "frame": frame,
+                    "mirrored": int(mirrored),
+                    "sex": info.get("Sex", UNKNOWN),
+                    "age": decimal(info.get("Age")),
+                    "image_quality": info.get("ImageQuality", UNKNOWN),
+                    "ef": decimal(info.get("EF")),
+                    "frame_rate": decimal(info.get("FrameRate")),
+                    "source_width": width,  # of the NIfTI, pixels
+                    "source_height": height,
+                    "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
+                    "source_spacing_y": decimal(image.spacing[1]),
+                    "left": left,  # the image's place in the square, pixels
+                    "top": box.top,
+                    "width": box.width,
+                    "height": box.height,
+                    "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
+                    "spacing_y": decimal(millimetres[1] / box.height),
+                }
+                rows.append(row)
+                files[row["file_name"]] = pixels.encode(gray, args.format, args.jpg_quality)
+                files[row["mask_file_name"]] = pixels.encode_mask(
+                    levels, args.masks, args.mask_format, args.jpg_quality
+                )
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
         return Outcome([], str(error))
@@ -153,8 +153,11 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
     if missing := release - {source.name for source in converted}:
         absent = patients - {source.patient for source in converted}
         thing = "pairs" if args.frames == "key" else "half sequences"
-        parts = f"{len(absent)} of 500 patients and {len(missing):,} of {len(release):,} {thing}"
-        cli.say(f"of the whole release, {parts} are missing; the first is {min(missing)}")
+        people = f"{len(absent)} of {len(patients)} patients"
+        files = f"{len(missing):,} of {len(release):,} {thing}"
+        cli.say(
+            f"of the whole release, {people} and {files} are missing; the first is {min(missing)}"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
