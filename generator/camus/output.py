@@ -74,7 +74,9 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
             remedy = "replace it with --overwrite, or choose another folder"
             raise RefusalError(f"{target} is there already: {remedy}")
         made = f"{DATASET_JSON}|{made_files(description)}"
-    for path in _files_below(target) if target.exists() else ():
+    if not target.exists() or not entries(target):
+        return
+    for path in _files_below(target):
         name = path.relative_to(target).as_posix()
         if path.is_symlink() or not re.fullmatch(made, name):
             remedy = "move it away, or choose another folder"
@@ -82,9 +84,15 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files, links and empty folders below a folder. Raises OSError if one cannot be listed."""
-    for path in entries(folder):
-        if path.is_dir() and not path.is_symlink() and entries(path):
+    """All files and links below a folder, and the folders without any, itself included.
+
+    Raises OSError for a folder that cannot be listed.
+    """
+    inside = entries(folder)
+    if not inside:
+        yield folder
+    for path in inside:
+        if path.is_dir() and not path.is_symlink():
             yield from _files_below(path)
         else:
             yield path
