@@ -125,7 +125,7 @@ def split(args: argparse.Namespace) -> int:
         own = cli.counted(number["patients"], "patient"), cli.counted(number["pairs"], "pair")
         cli.say(f"{subset}: {', '.join(own)}")
     if args.by == "pair":
-        cli.say("patients may be in several subsets, so scores of test may be too high", sys.stderr)
+        cli.say("patients may be in several subsets, so test scores may be too high", sys.stderr)
     cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")
     return 0
 

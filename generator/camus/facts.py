@@ -35,7 +35,7 @@ HOMEPAGE = "https://humanheart-project.creatis.insa-lyon.fr/database"
 SOURCE = "CAMUS, https://www.creatis.insa-lyon.fr/Challenge/camus"
 # The terms of the release, in its MANDATORY_CITATION.md
 LICENCE = "CC BY-NC-SA 4.0, for non-commercial scientific research only"
-HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"  # and its tags
+HUB_LICENCE = "license: cc-by-nc-sa-4.0\ntags:\n- medical\n- echocardiography\n"  # in a card's head
 CITATION = (
     "S. Leclerc, E. Smistad, J. Pedrosa, A. Ostvik, et al. "
     '"Deep Learning for Segmentation using an Open Large-Scale Dataset in 2D Echocardiography" '

@@ -60,6 +60,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def write_description(folder: Path, description: Description) -> None:
+    """Write dataset.json."""
     (folder / DATASET_JSON).write_bytes(f"{json.dumps(description, indent=2)}\n".encode())
 
 
