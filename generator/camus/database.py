@@ -127,7 +127,7 @@ def _nifti_files(path: Path, depth: int = 2) -> Iterator[tuple[Path, str]]:
     for file in inside:
         yield from _nifti_files(file, depth - 1)
     if path.name.casefold().endswith((".nii", ".nii.gz")) and not path.is_dir():
-        yield path, "" if path.is_file() else "is a broken link or not a file: replace it by the file"
+        yield path, "" if path.is_file() else "is a broken link or not a file: fetch the file"
 
 
 def read_info(source: Source) -> tuple[Info, list[str]]:
