@@ -1,6 +1,6 @@
-"""Synthetic echocardiograms of the two apical views, with their masks. Pure functions, no files.
+"""Synthetic echocardiograms of the left heart, with their masks. Pure functions, no files.
 
-The tissue of each pixel is painted from back to front. Its gray level times speckle is the image.
+The mask is painted from back to front. The gray level of each label times speckle is the image.
 
 Points are (across, along): the distance from the long axis of the left ventricle, and the distance
 down that axis from its upper end. Lengths are shares of the image's height, angles are radians.
@@ -23,9 +23,8 @@ Points = npt.NDArray[np.float64]
 # Width and height of frames in the release, the smallest and the largest among them
 SIZES = [(382, 325), (512, 422), (551, 428), (591, 420), (600, 480), (748, 617), (787, 649)]
 CONTRAST = {"Good": 1.0, "Medium": 0.75, "Poor": 0.6}  # by ImageQuality: the share that is kept
-# Tissues; the first four are the labels of the masks. And their mean gray levels in a good image
-OTHER, CAVITY, MYOCARDIUM, ATRIUM, RIGHT_HEART, LINING, VALVE = range(7)
-GRAY_LEVELS = np.array([88, 52, 118, 56, 54, 103, 205], np.float32)
+OTHER, CAVITY, MYOCARDIUM, ATRIUM = range(4)  # tissues: the labels of the masks
+GRAY_LEVELS = np.array([88, 52, 118, 56], np.float32)  # their means in a good image
 DEPTH = 0.16  # of the upper end of the long axis, so that most hearts lie within the sector
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
@@ -65,8 +64,8 @@ def draw_frames(patient: Patient, phases: Iterable[float]) -> Iterator[tuple[Pic
     depth = np.hypot(x, y).astype(np.float32)
     outside = (beam < 0) | (beam > BEAMS - 1) | (depth > height - 1)
     for phase in phases:
-        tissues, mask = draw_tissues(patient, phase)
-        blurred = cv2.GaussianBlur(gray_levels[tissues], (0, 0), height / 200)
+        mask = draw_mask(patient, phase)
+        blurred = cv2.GaussianBlur(gray_levels[mask], (0, 0), height / 200)
         echoes = cv2.remap(brightness * speckle(height, rng), beam, depth, cv2.INTER_LINEAR)
         image = np.rint(np.minimum(blurred * echoes, 255)).astype(np.uint8)
         image[outside] = mask[outside] = 0
@@ -93,49 +92,34 @@ def ventricle(patient: Patient, phase: float) -> tuple[Points, Points]:
     return cavity, bullet * (half_width + wall, length + 0.8 * wall)
 
 
-def draw_tissues(patient: Patient, phase: float) -> tuple[Picture, Picture]:
-    """The tissue of each pixel, and the mask.
-
-    Both views show the left ventricle, the left atrium below it, and the mitral valve between
-    them. 4CH also shows the right heart, which has no labels, behind the left one.
-    """
-    tissues = np.zeros(patient.size[::-1], np.uint8)
+def draw_mask(patient: Patient, phase: float) -> Picture:
+    """The label of each pixel: the left ventricle, and the left atrium below it."""
+    mask = np.zeros(patient.size[::-1], np.uint8)
     cavity, outer = ventricle(patient, phase)
     (hinge, base), angle = cavity[-1], np.linspace(0, np.pi, 32)
     across = hinge * np.cos(angle) + 0.07 * np.sin(2 * angle)  # it bulges
     atrium = np.stack([across, base + patient.atrium * np.sin(angle)], 1)
-    if patient.view == "4CH":
-        shift = outer[0, 0] - 0.06  # to the left
-        right_ventricle = (cavity - (0, base)) * (1, 0.75) + (shift, base)
-        paint(tissues, patient, right_ventricle, RIGHT_HEART)
-        paint(tissues, patient, atrium + (shift, 0), RIGHT_HEART)
-    paint(tissues, patient, (atrium - (0, base)) * 1.06 + (0, base), LINING)
-    paint(tissues, patient, outer, MYOCARDIUM)
-    paint(tissues, patient, atrium, ATRIUM)
-    paint(tissues, patient, cavity, CAVITY)
-    mask = np.where(tissues > ATRIUM, np.uint8(0), tissues)
-    for side in (-hinge, hinge):  # a leaflet of the mitral valve hangs on each
-        tip = 0.3 * side * (1 - phase), base - 0.3 * hinge
-        paint(tissues, patient, np.array([(side, base), tip, (side, base - 0.012)]), VALVE)
-    return tissues, mask
+    for points, label in ((outer, MYOCARDIUM), (atrium, ATRIUM), (cavity, CAVITY)):
+        paint(mask, patient, points, label)
+    return mask
 
 
-def paint(tissues: Picture, patient: Patient, points: Points, tissue: int) -> None:
-    """Fill an area, given by points (across, along), with a tissue."""
-    height, width = tissues.shape
+def paint(mask: Picture, patient: Patient, points: Points, label: int) -> None:
+    """Fill an area, given by points (across, along), with a label."""
+    height, width = mask.shape
     sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
     turned = points @ [[cos, sin], [-sin, cos]] + (patient.shift, DEPTH)
     pixels = turned * height + ((width - 1) / 2, 0)
     # OpenCV counts in 16ths of a pixel: shift 4
-    cv2.fillPoly(tissues, [np.round(pixels * 16).astype(np.int32)], tissue, shift=4)
+    cv2.fillPoly(mask, [np.round(pixels * 16).astype(np.int32)], label, shift=4)
 
 
 def texture(height: int, rng: Generator) -> Floats:
     """What is brighter or darker in all frames: a factor for each (depth, beam)."""
     depth = np.linspace(0, 1, height)[:, None]
     total = 4 * np.exp(-depth / 0.015) + np.zeros(BEAMS)  # the near field is bright
-    # Shadows of ribs and lung along the beams, and coarse to fine differences of the tissue
-    for rows, columns, strength in ((1, 9, 0.15), (5, 4, 0.2), (12, 9, 0.15), (70, 30, 0.12)):
+    # Shadows of ribs and lung along the beams, and differences of the tissue
+    for rows, columns, strength in ((1, 9, 0.15), (8, 6, 0.25), (70, 30, 0.12)):
         patches = rng.normal(0, strength, (rows, columns))
         total += cv2.resize(patches, (BEAMS, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.exp(total), np.float32)
