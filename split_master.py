@@ -91,8 +91,9 @@ def assign_by_lists(patients: set[str], folder: Path) -> dict[str, str]:
 def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; the exit code."""
     check_options(args)
-    master, dataset = find_master(args.master), args.dataset.resolve()
-    if dataset.is_relative_to(master.resolve()) or master.resolve().is_relative_to(dataset):
+    master = find_master(args.master)
+    source, dataset = master.resolve(), args.dataset.resolve()
+    if dataset.is_relative_to(source) or source.is_relative_to(dataset):
         raise RefusalError(f"{args.dataset} and {master} overlap: choose another folder")
     description, rows, deleted = metadata.read_master(master)
     rows_of = defaultdict(list)  # by what stays together
@@ -113,7 +114,7 @@ def split(args: argparse.Namespace) -> int:
         for subset, own in subsets.items()
     }
     description |= {"made_by": metadata.SPLIT, "split": how, "subsets": numbers}
-    with output.new_folder(dataset, metadata.SPLIT, args.overwrite) as part:
+    with output.new_folder(args.dataset, metadata.SPLIT, args.overwrite) as part:
         write(part, master, subsets, description)
         if args.by == "patient":
             metadata.write_lists(part, subset_of)
@@ -157,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="folder to split (default: [generator/]CAMUS-master, here or beside the script)")
     add("dataset", metavar="DATASET", nargs="?", type=cli.path,
         default=Path("CAMUS_public-ImageMask-Dataset"),
-        help="folder to write (default: ./%(default)s)")
+        help="folder to write (default: ./CAMUS_public-ImageMask-Dataset)")
     add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=float,
         default=RATIOS, help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,

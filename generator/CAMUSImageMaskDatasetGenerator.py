@@ -14,10 +14,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import PairError, RefusalError, cli, database, facts, metadata, nifti, output, pixels
+from camus import (
+    PairError,
+    RefusalError,
+    cli,
+    database,
+    facts,
+    metadata,
+    nifti,
+    output,
+    pixels,
+    words,
+)
 from camus.database import Source
 from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, MIRRORED, QUALITIES, STRUCTURES, UNKNOWN, VIEWS
-from camus.metadata import Row, decimal
+from camus.metadata import Row, Settings, decimal
 
 RELEASE_AXES = "LP"  # of the images: x to the patient's left, y to posterior; so the apex is on top
 
@@ -31,13 +42,15 @@ class Outcome(NamedTuple):
     unclear: Sequence[str] = ()  # lines of its Info file that make no sense
 
 
-def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
-    """Make the pairs of a source, all of them or none."""
+def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
+    """Make the pairs of a source, all of them or none. Raises OSError if they cannot be written."""
+    size, suffix, masks = settings["size"], settings["format"], settings["masks"]
+    mask_suffix = "png" if masks == "index" else suffix
     rows: list[Row] = []
     files: dict[str, bytes] = {}
     try:
         info, unclear = database.read_info(source)
-        if args.image_quality and info.get("ImageQuality") not in args.image_quality:
+        if settings["image_quality"] and info.get("ImageQuality") not in settings["image_quality"]:
             return Outcome(rows, unclear=unclear)
         image = nifti.read(source.image, pixels.to_gray, nifti.SIDES)
         mask = nifti.read(source.mask, pixels.to_labels)
@@ -45,28 +58,29 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
         instants = database.instants_shown(source, info, len(image.frames))
         height, width = image.frames[0].shape
         millimetres = width * image.spacing[0], height * image.spacing[1]
-        box = pixels.fit_box(*millimetres, args.size, args.fit)
+        box = pixels.fit_box(*millimetres, size, settings["fit"])
         for number, instant in enumerate(instants, 1):
             gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
             labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
-            levels = pixels.paint(labels, args.masks, args.structures)
-            gray, levels = (pixels.on_square(p, box, args.size) for p in (gray, levels))
-            name, frame, left = source.name, "", box.left
+            levels = pixels.paint(labels, masks, settings["structures"])
+            gray, levels = (pixels.on_square(p, box, size) for p in (gray, levels))
+            name, frame = source.name, ""
             if source.instant == HALF_SEQUENCE:
                 frame = str(number)
                 name += f"_frame{frame.zfill(2)}"
-            for mirrored in (False, True) if args.mirror else (False,):
-                if mirrored:
-                    name, gray, levels = MIRRORED + name, gray[:, ::-1], levels[:, ::-1]
-                    left = args.size - box.left - box.width
+            copies = [("", box.left, gray, levels)]
+            if settings["mirror"]:
+                right = size - box.left - box.width
+                copies.append((MIRRORED, right, gray[:, ::-1], levels[:, ::-1]))
+            for mirrored, left, gray, levels in copies:
                 row = {
-                    "file_name": f"images/{name}.{args.format}",
-                    "mask_file_name": f"masks/{name}.{args.mask_format}",
+                    "file_name": f"images/{mirrored}{name}.{suffix}",
+                    "mask_file_name": f"masks/{mirrored}{name}.{mask_suffix}",
                     "patient": source.patient,
                     "view": source.view,
                     "instant": instant,
                     "frame": frame,
-                    "mirrored": int(mirrored),
+                    "mirrored": int(bool(mirrored)),
                     "sex": info.get("Sex", UNKNOWN),
                     "age": decimal(info.get("Age")),
                     "image_quality": info.get("ImageQuality", UNKNOWN),
@@ -84,13 +98,14 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
                     "spacing_y": decimal(millimetres[1] / box.height),
                 }
                 rows.append(row)
-                files[row["file_name"]] = pixels.encode(gray, args.format, args.jpg_quality)
+                quality = settings["jpg_quality"]
+                files[row["file_name"]] = pixels.encode(gray, suffix, quality)
                 files[row["mask_file_name"]] = pixels.encode_mask(
-                    levels, args.masks, args.mask_format, args.jpg_quality
+                    levels, masks, mask_suffix, quality
                 )
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
-        return Outcome([], str(error))
+        return Outcome([], words(error) if isinstance(error, OSError) else str(error))
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
@@ -98,47 +113,59 @@ def convert(args: argparse.Namespace, folder: Path, source: Source) -> Outcome:
 
 def generate(args: argparse.Namespace) -> int:
     """Convert a database as the command line says; the exit code."""
-    args.structures = [name for name in STRUCTURES if name in args.structures]
-    args.instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
-    args.mask_format = "png" if args.masks == "index" else args.format
+    settings = {name: getattr(args, name) for name in metadata.SETTINGS}
+    settings["structures"] = [name for name in STRUCTURES if name in args.structures]
+    instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     folder = database.find_database(args.database)
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} lies in the database {folder}: choose another folder")
-    sources, problems = database.find_sources(folder, args.views, args.instants)
+    sources, problems = database.find_sources(folder, args.views, instants)
+    patients = {source.patient for source in sources}
     described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
-    phantom = any(description.get("phantom") is True for description in described)
+    phantom = any(patients <= metadata.phantom_patients(description) for description in described)
     with output.new_folder(args.master, metadata.GENERATOR, args.overwrite) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
-        results = cli.side_by_side(partial(convert, args, part), sources, args.jobs, "file")
+        work = partial(convert, settings, part)
+        results = cli.side_by_side(work, sources, args.jobs, "file")
         outcomes = dict(zip(sources, results, strict=True))
         rows = [row for outcome in results for row in outcome.rows]
         if rows:  # else the target stays as it was
             metadata.write_rows(part, rows)
-            metadata.write_description(part, metadata.describe(vars(args), phantom))
+            metadata.write_description(part, metadata.describe(settings, phantom))
     problems |= {s.name: outcome.reason for s, outcome in outcomes.items() if outcome.reason}
     if not rows and not problems:
-        kept = " or ".join([*args.views, *args.image_quality])
-        other = "key" if args.frames == "sequence" else "sequence"
-        remedy = f"try --frames {other}, or keep more by --views and --image-quality"
-        raise RefusalError(f"{folder} has no {args.frames} frames of {kept}: {remedy}")
+        raise RefusalError(f"{folder} has no {nothing_kept(args)}")
     for name, reason in sorted(problems.items()):
         cli.say(f"{name}: {reason}", sys.stderr)
-    phantoms, patients = "phantom " if phantom else "", {source.patient for source in sources}
-    cli.say(f"{folder}: {cli.counted(len(patients), f'{phantoms}patient')} read")
-    pairs = f"{cli.counted(len(rows), f'{phantoms}pair')} written" if rows else "nothing written"
+    adjective = "phantom " if phantom else ""
+    cli.say(f"{folder}: {cli.counted(len(patients), f'{adjective}patient')} read")
+    pairs = f"{cli.counted(len(rows), f'{adjective}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report(args, outcomes)
+    report(args, instants, outcomes)
     if rows:
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
     return 1 if problems else 0
 
 
-def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
+def nothing_kept(args: argparse.Namespace) -> str:
+    """Which frames the options ask for, if there are none, and what to do."""
+    frames = f"{args.frames} frames of {' or '.join(args.views)}"
+    if args.image_quality:
+        info = " and ".join(f"Info_{view}.cfg" for view in args.views)
+        quality = " or ".join(args.image_quality)
+        return f"{frames} of which {info} say {quality}: keep more, or leave out --image-quality"
+    other = "key" if args.frames == "sequence" else "sequence"
+    return f"{frames}: try --frames {other}, or keep more by --views"
+
+
+def report(
+    args: argparse.Namespace, instants: Sequence[str], outcomes: dict[Source, Outcome]
+) -> None:
     """Say what may be wrong, what an option left out, and what of the release is missing."""
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
-        values = f"{cli.counted(len(unclear), 'value')} not understood, taken as missing"
-        cli.say(f"Info files: {values}; the first is in {unclear[0]}", sys.stderr)
+        lines = f"{cli.counted(len(unclear), 'line')} not understood, taken as missing"
+        cli.say(f"Info files: {lines}; the first is {unclear[0]}", sys.stderr)
     turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
     if turned:
         images = f"{cli.counted(len(turned), 'image')} in another orientation than the release"
@@ -149,7 +176,7 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
     if left_out:
         cli.say(f"{cli.counted(len(left_out), 'view')} left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
-    release = {"_".join(parts) for parts in product(patients, args.views, args.instants)}
+    release = {"_".join(parts) for parts in product(patients, args.views, instants)}
     if missing := release - {source.name for source in converted}:
         absent = patients - {source.patient for source in converted}
         thing = "pairs" if args.frames == "key" else "half sequences"
@@ -163,14 +190,14 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     example = "generator/CAMUSImageMaskDatasetGenerator.py --size 256"
     parser = cli.Parser(__doc__, "[DATABASE] [MASTER]", example)
-    add, number = parser.add_argument, cli.whole_number
+    add, number, choices = parser.add_argument, cli.whole_number, metadata.SETTINGS
     # fmt: off
     add("database", metavar="DATABASE", nargs="?", type=cli.path,
         help="folder of the patient folders, or a folder that contains it as database_nifti or "
              "CAMUS_public/database_nifti (default: here, or beside the README)")
     add("master", metavar="MASTER", nargs="?", type=cli.path, default=Path("CAMUS-master"),
-        help="folder to write (default: ./%(default)s)")
-    add("--frames", choices=("key", "sequence"), default="key",
+        help="folder to write (default: ./CAMUS-master)")
+    add("--frames", choices=choices["frames"], default="key",
         help="the ED and ES frames, or every frame from ED to ES (default: %(default)s)")
     add("--views", metavar="{2CH,4CH}", nargs="+", type=cli.one_of(*VIEWS), default=list(VIEWS),
         help="keep these views (default: both)")
@@ -179,16 +206,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="keep these structures; the rest becomes background (default: all)")
     add("--image-quality", metavar="{Good,Medium,Poor}", nargs="+", type=cli.one_of(*QUALITIES),
         default=[], help="keep views of this quality, by their Info files (default: all)")
-    add("--masks", choices=tuple(facts.LEVELS), default="gray",
+    add("--masks", choices=choices["masks"], default="gray",
         help="labels 0, 1, 2, 3 become: gray: 0, 85, 170, 255; binary: 0, 255, 255, 255;"
              " index: 0, 1, 2, 3, always PNG (default: %(default)s)")
-    add("--format", choices=("jpg", "png"), default="jpg",
+    add("--format", choices=choices["format"], default="jpg",
         help="file format of images and masks (default: %(default)s)")
     add("--jpg-quality", metavar="N", type=number(1, 100), default=95,
         help="JPG quality, 1 to 100 (default: %(default)s)")
     add("--size", metavar="N", type=number(16, 8192), default=512,
         help="side of the square in pixels (default: %(default)s)")
-    add("--fit", choices=("pad", "stretch"), default="pad",
+    add("--fit", choices=choices["fit"], default="pad",
         help="keep proportions on a black square, or fill the square (default: %(default)s)")
     add("--mirror", action="store_true",
         help="also write each pair flipped left to right, as mirrored_NAME")

@@ -12,15 +12,18 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import RefusalError, cli, metadata, output, phantom, splits
+from camus import RefusalError, cli, importing, metadata, output, phantom, splits
 from camus.facts import HALF_SEQUENCE, VIEWS
 from camus.pixels import Picture
 
 # isort: split
 import numpy as np
-from nibabel.nifti1 import Nifti1Image
+
+with importing():
+    from nibabel.nifti1 import Nifti1Image
 
 SPACING = 0.308  # mm, as in the release
+UNKNOWN_SYSTEM = b"\xff"  # in gzip's tenth byte (RFC 1952), since Python writes its own system
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
 RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
 
@@ -35,7 +38,8 @@ def nifti_gz(frames: Sequence[Picture]) -> bytes:
     header.set_xyzt_units("mm")
     header["vox_offset"] = header.single_vox_offset
     content = header.binaryblock + bytes(4) + array.tobytes(order="F")
-    return gzip.compress(content, compresslevel=1, mtime=0)
+    data = gzip.compress(content, compresslevel=1, mtime=0)
+    return data[:9] + UNKNOWN_SYSTEM + data[10:]
 
 
 def write_patient(database: Path, frames: int, seed: int, number: int) -> None:
@@ -89,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add, number = parser.add_argument, cli.whole_number
     # fmt: off
     add("folder", metavar="FOLDER", type=cli.path, help="folder to write")
-    add("--patients", metavar="N", type=number(1, 9999), default=50,
+    add("--patients", metavar="N", type=number(1, metadata.MOST_PHANTOMS), default=50,
         help="number of patients (default: %(default)s)")
     add("--frames", metavar="N", type=number(0, 99), default=0,
         help="frames per half sequence; 0 writes no half sequences (default: %(default)s)")

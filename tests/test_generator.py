@@ -118,14 +118,14 @@ def test_odd_info_values_count_as_missing_and_are_said_once(generate: Run, line:
     (DATABASE / "patient0001/Info_2CH.cfg").write_text(line)
     code, _, err = generate(DATABASE, MASTER, *EXACT)
     assert (code, err.count("\n")) == (0, 1)
-    assert says(err, f"1 value; patient0001/Info_2CH.cfg: {line}")
+    assert says(err, f"1 line not understood; patient0001/Info_2CH.cfg: {line}")
     assert {rows(MASTER)[0][name] for name in FACTS} == {"", "unknown"}
 
 
 @pytest.mark.parametrize("place", ["", "database_nifti"])
 def test_phantoms_are_called_phantoms(generate: Run, split: Run, place: str) -> None:
     build.write_pair(Path("data") / place)
-    Path("data/dataset.json").write_text('{"phantom": true}')
+    Path("data/dataset.json").write_text('{"phantom": true, "patients": 1}')
     code, out, _ = generate("data", MASTER)
     assert code == 0 and says(out, "1 phantom patient; 1 phantom pair")
     description = json.loads((MASTER / "dataset.json").read_text())
@@ -170,7 +170,8 @@ def test_half_sequence(generate: Run, info: dict[str, int], instants: list[str])
     images = [IMAGE, IMAGE + 50, IMAGE + 90]
     masks = [MASK, MASK[::-1], MASK[:, ::-1]]
     folder = build.write_pair(DATABASE, SEQUENCE, images, masks)
-    build.write_info(folder, "4CH", **info)
+    if info:
+        build.write_info(folder, "4CH", **info)
     code, _, err = generate(DATABASE, MASTER, *EXACT, "--frames", "sequence")
     assert (code, err) == (0, "")
     for number in (1, 2, 3):

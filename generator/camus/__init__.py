@@ -1,15 +1,18 @@
-"""What the three scripts are made of. Importing it checks Python and the packages.
+"""What the three scripts are made of. Importing it checks Python and the packages."""
 
-If one is missing, it exits with a line that says how to install it.
-"""
-
-import importlib.util
+import contextlib
+import importlib
 import os
 import sys
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 # OpenBLAS need not start a thread for every core: the scripts use next to no linear algebra
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parents[2]  # the folder of the README
 
 
 class RefusalError(Exception):
@@ -20,22 +23,45 @@ class PairError(Exception):
     """One pair cannot be made, the others can. The text is the reason; exit code 1."""
 
 
-try:
-    if sys.version_info < (3, 10):  # noqa: UP036
-        raise ImportError(f"this is Python {sys.version.split()[0]}, 3.10 or newer is needed")
-    for package in ("numpy", "cv2"):
-        importlib.import_module(package)
-    for package in ("nibabel", "tqdm"):  # not imported here, where they would slow down --help
-        if not importlib.util.find_spec(package):
-            raise ImportError(f"No module named {package!r}")
-except ImportError as error:
-    root = Path(__file__).resolve().parents[2]
-    python = root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    remedy = f'run "{sys.executable}" -m pip install -r "{root / "requirements.txt"}"'
-    if python.exists() and Path(sys.prefix) != root / ".venv":
-        remedy = f'run the script with "{python}"'
-    elif sys.version_info < (3, 10):  # noqa: UP036
-        remedy = "make .venv with a newer Python, as the README shows"
-    reason = " ".join(str(error).split())[:200]  # NumPy's has many lines
+def words(error: OSError) -> str:
+    """What the system says of an error, without the doubled backslashes of Windows paths."""
+    return str(error).replace("\\\\", "\\")
+
+
+def cannot_start(reason: str, remedy: str) -> NoReturn:
+    """Say in one line why the script cannot start and how to install it, and exit with 2."""
+    from subprocess import list2cmdline  # which quotes a path only where it has a space
+
+    venv = ROOT / ".venv"
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if python.exists() and Path(sys.prefix).resolve() != venv:
+        remedy = f"run the script with {list2cmdline([str(python)])}"
+    elif not remedy:
+        requirements = str(ROOT / "requirements.txt")
+        remedy = "run " + list2cmdline([sys.executable, "-m", "pip", "install", "-r", requirements])
+    reason = " ".join(reason.split())[:200]  # NumPy's has many lines
     print(f"{Path(sys.argv[0]).name}: cannot start, {reason}: {remedy}", file=sys.stderr)
     sys.exit(2)
+
+
+if sys.version_info < (3, 10):  # noqa: UP036
+    version = sys.version.split()[0]
+    remedy = "make .venv with a newer Python, as the README shows"
+    cannot_start(f"this is Python {version}, 3.10 or newer is needed", remedy)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Turn whatever an import of a package raises into one line, and exit with 2."""
+    try:
+        yield
+    except Exception as error:
+        refuses_pip = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
+        needs_venv = refuses_pip and sys.prefix == sys.base_prefix
+        reason = str(error) if isinstance(error, ImportError) else repr(error)
+        cannot_start(reason, "make .venv, as the README shows" if needs_venv else "")
+
+
+with importing():
+    for package in ("numpy", "cv2"):
+        importlib.import_module(package)

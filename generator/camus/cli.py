@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,16 @@ from typing import NoReturn, TextIO, TypeVar
 
 import cv2
 
-from camus import RefusalError
+from camus import RefusalError, importing, words
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # The processor cores that this process may use
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+NO_MEMORY = "Insufficient memory|bad_alloc"  # in the words of OpenCV
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,14 +51,15 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """An argument type: one of the words, in any case. good: Good."""
+def one_of(*names: str) -> Callable[[str], str]:
+    """An argument type: one of these names, in any case. good: Good."""
 
     def parse(text: str) -> str:
-        for word in words:
-            if word.casefold() == text.casefold():
-                return word
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
+        for name in names:
+            if name.casefold() == text.casefold():
+                return name
+        expected = f"{', '.join(names)} (if it is a folder, put the folders first)"
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {expected}")
 
     return parse
 
@@ -85,8 +90,8 @@ def side_by_side(
 
     Threads suffice: zlib, OpenCV and NumPy let other threads run while they work.
     """
-    from tqdm import tqdm  # not above: it would take a tenth of the time of --help
-
+    with importing():
+        from tqdm import tqdm  # not above: it would take a tenth of the time of --help
     # Once glibc has freed a block this large, it keeps memory for the next arrays instead of
     # returning it, which saves a third of the processor time. mallopt(3), M_MMAP_THRESHOLD
     bytes(2**24)
@@ -94,7 +99,10 @@ def side_by_side(
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     pool = ThreadPoolExecutor(jobs)
     try:
-        results = pool.map(work, items)
+        try:
+            results = pool.map(work, items)
+        except RuntimeError as error:  # from Python's word for it: can't start new thread
+            raise MemoryError from error
         is_hidden = sys.stderr is None or not sys.stderr.isatty()
         return list(tqdm(results, unit=unit, total=len(items), disable=is_hidden))
     finally:
@@ -111,11 +119,20 @@ def run(
     """
     code = 2
     try:
-        code = work(parser.parse_args(argv))
+        code = work(parser.parse_intermixed_args(argv))
     except SystemExit as stop:  # from argparse: --help, or an option that it does not take
         code = int(stop.code or 0)
-    except (RefusalError, OSError, MemoryError) as error:
-        say(f"{parser.prog}: {str(error) or 'out of memory: use fewer --jobs'}", sys.stderr)
+    except BrokenPipeError:  # from --help: nobody reads it any more, which Python 3.10 minds
+        code = 0
+    except OSError as error:
+        say(f"{parser.prog}: {words(error)}", sys.stderr)
+    except RefusalError as error:
+        say(f"{parser.prog}: {error}", sys.stderr)
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and not re.search(NO_MEMORY, str(error)):
+            raise
+        remedy = "close other programs, or use fewer --jobs of the generator"
+        say(f"{parser.prog}: out of memory or threads: {remedy}", sys.stderr)
     except KeyboardInterrupt as interrupt:
         code = 130
         say(f"{parser.prog}: {'; '.join(['interrupted', *interrupt.args])}", sys.stderr)

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camus import PairError, RefusalError, facts
+from camus import ROOT, PairError, RefusalError, facts, words
 from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, QUALITIES
 from camus.files import entries
 
-# Where the patient folders may be, seen from the folder that is named or from the current one
-SUBFOLDERS = ("", "CAMUS_public/database_nifti", "database_nifti")
+# Where the patient folders may be, seen from the folder that is named; the last are unpacked twice
+SUBFOLDERS = ("", "database_nifti", "CAMUS_public/database_nifti", "CAMUS_public",
+              "database_nifti/database_nifti")  # fmt: skip
+DEFAULTS = ("CAMUS_public", "database_nifti")  # taken as named where they exist, in this order
 DOWNLOAD = (
     f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
     "generator/make_phantom_database.py phantoms"
@@ -25,7 +27,8 @@ HINTS = {
     r"patient.*\.nii(\.gz)?": f"choose the folder above, which must hold {EXPECTED} and so on",
     r"masks|train": "this was made from CAMUS; to split a master, use split_master.py",
 }
-SOURCE_FILE = re.compile(rf"({facts.SOURCE_NAME})(_gt)?\.nii(\.gz)?")
+ARCHIVE = re.compile(r"(CAMUS_public|database_nifti).*\.zip", re.IGNORECASE)
+SOURCE_FILE = re.compile(rf"(?P<name>{facts.SOURCE_NAME})(_gt)?\.nii(\.gz)?")
 # Lines of Info files. LVef is what the older release calls EF; frames are counted from 1
 INFO_WORDS = {"Sex": ("F", "M"), "ImageQuality": QUALITIES}
 INFO_NUMBERS = ("Age", "EF", "LVef", "FrameRate", "ED", "ES", "NbFrame")
@@ -46,25 +49,42 @@ class Source(NamedTuple):
 
 
 def find_database(chosen: Path | None) -> Path:
-    """The folder of the patient folders: the one chosen, or in it, or here or beside the README.
+    """The folder of the patient folders: the one chosen, or in it, or in a default place.
 
     Raises RefusalError if there is none, and OSError if a folder cannot be listed.
     """
-    for root in [chosen] if chosen else [Path(), Path(__file__).resolve().parents[2]]:
+    defaults = [root / name for root in (Path(), ROOT) for name in DEFAULTS]
+    named = [path for path in ([chosen] if chosen else defaults) if path.exists()]
+    for root in named:
         for subfolder in SUBFOLDERS:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                inside = [path for path in entries(root / subfolder) if not path.is_file()]
-                if any(path.name.casefold().startswith("patient") for path in inside):
-                    return root / subfolder
-    if chosen and chosen.exists():
-        raise RefusalError(f"{chosen} is not a folder of patients, {_hint(chosen)}")
-    raise RefusalError(f"{chosen or Path(SUBFOLDERS[1])} does not exist: {DOWNLOAD}")
+            if _has_patients(root / subfolder):
+                return root / subfolder
+    if named:
+        raise RefusalError(f"{named[0]} is not a folder of patients, {_hint(named[0])}")
+    archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
+    if archives:
+        raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")
+    raise RefusalError(f"{chosen or Path(*DEFAULTS)} does not exist: {DOWNLOAD}")
+
+
+def _has_patients(folder: Path) -> bool:
+    """Whether a folder has a folder of a patient, or a link in the place of one."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = (path.name.casefold() for path in entries(folder) if not path.is_file())
+        return any(name.startswith("patient") for name in names)
+    return False
 
 
 def _hint(path: Path) -> str:
     """What is found where NIfTI files were expected, and what to do."""
-    names = [inside.name for inside in entries(path)] if path.is_dir() else [path.name]
-    shown = f"it holds {', '.join(names[:5]) or 'nothing'}" if path.is_dir() else "it is a file"
+    if not path.is_dir():
+        names, shown = [path.name], "it is a file"
+    else:
+        inside = entries(path)
+        if groups := [folder.name for folder in inside if _has_patients(folder)]:
+            return f"they are in {', '.join(groups[:5])} below it: choose one, such as {path / groups[0]}"
+        names = [folder.name for folder in inside]
+        shown = f"it holds {', '.join(names[:5]) or 'nothing'}"
     for pattern, hint in HINTS.items():
         if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names):
             return f"{shown}: {hint}"
@@ -84,10 +104,11 @@ def find_sources(
     for top in entries(database):
         files = list(_nifti_files(top))
         found += files
-        is_patient = top.name[:7].casefold() == "patient"
-        if is_patient and not files and top.is_dir():
+        if files or not top.name.casefold().startswith("patient"):
+            continue
+        if top.is_dir():
             problems[top.name] = "holds no NIfTI files"
-        elif is_patient and not files and (top.name[7:8].isdecimal() or not top.is_file()):
+        elif not top.is_file() or top.name[7:8].isdecimal():
             problems[top.name] = "is a file or a broken link, not the folder of a patient"
     if problems and not found:
         first, reason = next(iter(problems.items()))
@@ -99,10 +120,10 @@ def find_sources(
             problems[name] = reason
         elif not match or not name.isprintable():
             problems[name] = f"is not read: it needs a name like {Path(EXPECTED).name}"
-        elif path.parent != database / match[2]:
-            problems[name] = f"is not read: move it to {database / match[2]}"
-        elif match[3] in views and match[4] in instants:
-            files_of[match.group(1, 2, 3, 4)].append(path)
+        elif path.parent != database / match["patient"]:
+            problems[name] = f"is not read: move it to {database / match['patient']}"
+        elif match["view"] in views and match["instant"] in instants:
+            files_of[match.group("name", "patient", "view", "instant")].append(path)
     sources = []
     for (name, patient, view, instant), paths in sorted(files_of.items()):
         masks = [path for path in paths if "_gt.nii" in path.name]
@@ -122,7 +143,7 @@ def _nifti_files(path: Path, depth: int = 2) -> Iterator[tuple[Path, str]]:
     try:
         inside = entries(path) if depth and path.is_dir() else []
     except OSError as error:
-        yield path, str(error)
+        yield path, words(error)
         return
     for file in inside:
         yield from _nifti_files(file, depth - 1)
@@ -136,7 +157,10 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
     Both are empty if there is no such file. Raises OSError if it cannot be read.
     """
     path = source.image.with_name(f"Info_{source.view}.cfg")
-    text = path.read_text("utf-8-sig", errors="replace") if path.exists() else ""
+    is_file, name = path.is_file(), f"{source.patient}/{path.name}"
+    if not is_file and not path.is_symlink() and not path.exists():
+        return {}, []
+    text = path.read_text("utf-8-sig", errors="replace") if is_file else ""
     info: Info = {}
     unclear = []
     for line in text.splitlines():
@@ -146,7 +170,9 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
         elif key in INFO_NUMBERS and NUMBER.fullmatch(value):
             info[key.replace("LVef", "EF")] = float(value)
         elif value and key in (*INFO_WORDS, *INFO_NUMBERS):
-            unclear.append(f"{source.patient}/{path.name}: {line[:60]}")
+            unclear.append(f"{name}: {line[:60]}")
+    if not info and not unclear:
+        unclear.append(f"{name}: no text with lines such as EF: 54")
     return info, unclear
 
 
@@ -162,9 +188,11 @@ def instants_shown(source: Source, info: Info, count: int) -> list[str]:
         return [source.instant]
     stated = [instant for instant in KEY_INSTANTS if instant in info]
     ends = {info[instant]: instant for instant in stated}  # by the number of the frame
-    numbers = range(1, count + 1)
-    if info.get("NbFrame", count) != count or len(ends.keys() & {*numbers}) < len(stated):
+    is_outside = any(not 1 <= number <= count or number % 1 for number in ends)
+    is_one_frame = len(ends) < len(stated)
+    if is_outside or is_one_frame or info.get("NbFrame", count) != count:
         lines = ", ".join(f"{k}: {info[k]:g}" for k in (*KEY_INSTANTS, "NbFrame") if k in info)
         raise PairError(f"the image has {count} frames, its Info file says {lines}")
+    numbers = range(1, count + 1)
     first, last = min(ends, default=0), max(ends, default=0)
     return [ends.get(n, facts.BETWEEN if first < n < last else facts.UNKNOWN) for n in numbers]

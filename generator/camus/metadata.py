@@ -3,29 +3,41 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from camus import RefusalError, facts
+from camus import RefusalError, facts, words
 from camus.files import entries
 
 Row = dict[str, Any]  # the record of a pair, by column of metadata.csv
 Description = dict[str, Any]  # dataset.json
+Settings = dict[str, Any]  # the options of the generator, by name
 
 METADATA, DATASET_JSON = "metadata.csv", "dataset.json"
 # The scripts, as dataset.json names them
 GENERATOR = "CAMUSImageMaskDatasetGenerator"
 SPLIT = "split_master"
 PHANTOMS = "make_phantom_database"
+MOST_PHANTOMS = 9999
 PICTURES = ("statistics.png", "train_images_samples.png", "train_masks_samples.png",
             "train_overlays_samples.png")  # fmt: skip
 FOLDERS = {"images": "file_name", "masks": "mask_file_name"}  # the column that lists their files
 REQUIRED = ("file_name", "mask_file_name", "patient", "view", "instant", "frame", "mirrored")
-# The options of the generator that decide what a master holds
-SETTINGS = ("frames", "views", "image_quality", "masks", "structures", "format", "jpg_quality",
-            "size", "fit", "mirror")  # fmt: skip
-LABEL_KEYS = {"label", "name", "gray_level"}
-KEYS = {"source", "phantom", "licence", "citation", "labels", "settings"}  # of a master
+# The options of the generator that decide what a master holds, with their choices
+SETTINGS: dict[str, Sequence[Any]] = {
+    "frames": ("key", "sequence"),
+    "views": facts.VIEWS,
+    "image_quality": facts.QUALITIES,
+    "masks": tuple(facts.LEVELS),
+    "structures": tuple(facts.STRUCTURES),
+    "format": ("jpg", "png"),
+    "jpg_quality": range(1, 101),
+    "size": range(16, 8193),  # pixels
+    "fit": ("pad", "stretch"),
+    "mirror": (False, True),
+}
+LISTS = ("views", "image_quality", "structures")  # options with several values
 
 
 def decimal(number: float | None) -> str:
@@ -43,13 +55,14 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of metadata.csv, every cell as it stands there. Raises RefusalError."""
-    path, remedy = folder / METADATA, "correct it, or run the generator with --overwrite"
+    path, remedy = folder / METADATA, f"correct it, or delete {folder} or move it away"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows, columns = list(reader), list(reader.fieldnames or [])
-    except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
-        raise RefusalError(f"{path} cannot be read ({error}): {remedy}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = words(error) if isinstance(error, OSError) else error
+        raise RefusalError(f"{path} cannot be read ({reason}): {remedy}") from error
     for column in (*REQUIRED, *columns):
         if columns.count(column) != 1:
             raise RefusalError(f"{path} needs one column {column!r}: {remedy}")
@@ -65,13 +78,19 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says; empty if there is none, or none of these scripts."""
+    """What dataset.json of a folder says; empty if there is none, or none of these scripts.
+
+    Raises RefusalError if it is not valid JSON.
+    """
+    path = folder / DATASET_JSON
     try:
-        description = json.loads((folder / DATASET_JSON).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        description = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    is_ours = isinstance(description, dict) and isinstance(description.get("settings", {}), dict)
-    return description if is_ours else {}
+    except (ValueError, RecursionError) as error:
+        remedy = "correct it, or move the folder away"
+        raise RefusalError(f"{path} is not valid JSON ({error}): {remedy}") from error
+    return description if isinstance(description, dict) else {}
 
 
 def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
@@ -82,7 +101,7 @@ def write_lists(folder: Path, subset_of: Mapping[str, str]) -> None:
         (folder / name).write_bytes("".join(lines).encode())
 
 
-def describe(settings: dict[str, Any], phantom: bool) -> Description:
+def describe(settings: Settings, phantom: bool) -> Description:
     """The dataset.json of a master: which script made it, labels, settings, licence, citation."""
     kept = [facts.STRUCTURES[structure] for structure in settings["structures"]]
     names = {label: facts.LABEL_NAMES[label] for label in kept}
@@ -103,23 +122,69 @@ def describe(settings: dict[str, Any], phantom: bool) -> Description:
     }
 
 
-def made_files(description: Description) -> str:
-    """A pattern of the files that a script made beside its dataset.json, paths with slashes."""
-    settings, patients = description.get("settings", {}), description.get("patients", 0)
-    image = settings.get("format")
-    mask = "png" if settings.get("masks") == "index" else image
-    name = rf"({facts.MIRRORED})?{facts.SOURCE_NAME}(_frame\d+)?"
-    pairs = rf"{METADATA}|images(/{name}\.{image})?|masks(/{name}\.{mask})?"
-    lists, subsets = "|".join(facts.SUBGROUPS.values()), "|".join(facts.SUBSETS)
-    # Real patients among phantoms have higher numbers, or half sequences
-    phantoms = "|".join(f"patient{number:04}" for number in range(1, patients + 1))
-    instants = "ED|ES|half_sequence" if description.get("frames") else "ED|ES"
-    nifti = rf"(?P=own)_(2CH|4CH)_({instants})(_gt)?\.nii\.gz|Info_(2CH|4CH)\.cfg"
-    return {
-        GENERATOR: pairs,
-        SPLIT: rf"README\.md|{'|'.join(PICTURES)}|{lists}|({subsets})/({pairs})",
-        PHANTOMS: rf"database_split/({lists})|database_nifti/(?P<own>{phantoms})/({nifti})",
-    }[description["made_by"]]
+def _is_unchanged(description: Description) -> bool:
+    """Whether dataset.json of a master is as the generator writes it.
+
+    Source, licence and citation may be any text, and other keys may have been added.
+    """
+    try:
+        for name, choices in SETTINGS.items():
+            value = description["settings"][name]
+            values = value if name in LISTS else [value]
+            if not isinstance(values, list) or any(value not in choices for value in values):
+                return False
+        expected = describe(description["settings"], description["phantom"] is True)
+        expected["settings"] = description["settings"]
+        for name in ("source", "licence", "citation"):
+            expected[name] = str(description[name])
+    except (KeyError, TypeError):
+        return False
+    return {**description, **expected} == description
+
+
+def made_names(folder: Path, description: Description) -> set[str]:
+    """The files and folders that a script wrote in its folder, paths with slashes.
+
+    Raises RefusalError if what lists them there cannot be read.
+    """
+    made = {DATASET_JSON}
+    if description["made_by"] == GENERATOR:
+        return made | _pair_names(folder)
+    lists = facts.SUBGROUPS.values()
+    if description["made_by"] == SPLIT:
+        made |= {"README.md", *PICTURES, *lists, *facts.SUBSETS}
+        for subset in facts.SUBSETS:
+            pairs = (
+                _pair_names(folder / subset) if (folder / subset / METADATA).exists() else FOLDERS
+            )
+            made |= {f"{subset}/{name}" for name in pairs}
+        return made
+    instants = [*facts.KEY_INSTANTS]
+    if description.get("frames"):
+        instants.append(facts.HALF_SEQUENCE)
+    made |= {"database_nifti", "database_split", *(f"database_split/{name}" for name in lists)}
+    for patient in phantom_patients(description):
+        path = f"database_nifti/{patient}"
+        made.add(path)
+        for view in facts.VIEWS:
+            made.add(f"{path}/Info_{view}.cfg")
+            for instant, kind in product(instants, ("", "_gt")):
+                made.add(f"{path}/{patient}_{view}_{instant}{kind}.nii.gz")
+    return made
+
+
+def _pair_names(folder: Path) -> set[str]:
+    """The files and folders of pairs that metadata.csv of a folder lists, itself included."""
+    files = {row[column] for row in read_rows(folder) for column in FOLDERS.values()}
+    return {METADATA, *FOLDERS, *files}
+
+
+def phantom_patients(description: Description) -> set[str]:
+    """The phantom patients that dataset.json of a phantom database tells of."""
+    patients = description.get("patients")
+    if description.get("phantom") is not True or not isinstance(patients, int):
+        return set()
+    return {f"patient{number:04}" for number in range(1, min(patients, MOST_PHANTOMS) + 1)}
 
 
 def read_master(master: Path) -> tuple[Description, list[Row], int]:
@@ -131,8 +196,7 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     if description.get("made_by") != GENERATOR:
         reason = f"no {DATASET_JSON} in it names the generator"
         raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
-    is_whole = {*description} >= KEYS and {*description["settings"]} >= {*SETTINGS}
-    if not is_whole or not all({*label} >= LABEL_KEYS for label in description["labels"] or [{}]):
+    if not _is_unchanged(description):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
     files = {f"{name}/{path.name}" for name in FOLDERS for path in entries(master / name)}
     rows, pairs = read_rows(master), []

@@ -4,6 +4,7 @@ Facts of the format: NIfTI-1 data format definition, https://nifti.nimh.nih.gov/
 """
 
 import functools
+import io
 import logging
 import math
 import zlib
@@ -14,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.nifti1 import Nifti1Header
-from nibabel.orientations import aff2axcodes
-from nibabel.spatialimages import HeaderDataError
-from nibabel.volumeutils import apply_read_scaling
 
-from camus import PairError
+from camus import PairError, importing
 
+with importing():
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.orientations import aff2axcodes
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.volumeutils import apply_read_scaling
 try:
     inflate = import_module("isal.isal_zlib")  # the same functions, twice as fast
 except ImportError:
@@ -29,6 +31,7 @@ except ImportError:
 GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
 HEADER_SIZE = 348  # bytes
 LARGEST = 2**25  # pixels of a file; the largest half sequence has 29 frames of 787 x 649
+LARGEST_FILE = 2**30  # bytes; more than this number of pixels of any type
 SIDES = (20, 400)  # mm of an image; 100 to 242 in CAMUS
 QUIET = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
 
@@ -48,14 +51,28 @@ class Scan(NamedTuple):
     axes: str
 
 
-class _Plain:
-    """Gives the bytes of a plain file as an inflater gives those of a gzip file."""
+def _reader(data: bytes) -> Callable[[int], bytes]:
+    """A function that gives the next bytes of a file, inflated if they are compressed.
 
-    eof, unused_data = True, b""
+    It gives fewer at the end of the file. Raises PairError if that is not the end of the stream.
+    """
+    if data[:2] != GZIP:
+        return io.BytesIO(data).read
+    inflater = inflate.decompressobj(wbits=31)
 
-    def decompress(self, data: bytes | memoryview, size: int) -> bytes:
-        self.unconsumed_tail = memoryview(data)[size:]
-        return bytes(data[:size])
+    def take(size: int) -> bytes:
+        nonlocal data
+        block: bytes = inflater.decompress(data, size)
+        data = inflater.unconsumed_tail
+        if len(block) < size and not inflater.eof:  # at its end, gzip's checksum is verified
+            raise PairError("is cut short: download it again")
+        if len(block) < size and inflater.unused_data.strip(b"\0"):
+            raise PairError(
+                "holds more data than a gzip file, or several of them: download it again"
+            )
+        return block
+
+    return take
 
 
 def read(
@@ -72,9 +89,10 @@ def read(
     OSError if it cannot be read.
     """
     try:
-        data = path.read_bytes()
-        inflater = inflate.decompressobj(wbits=31) if data[:2] == GZIP else _Plain()
-        header, spacing = _header(inflater.decompress(data, HEADER_SIZE))
+        if path.stat().st_size > LARGEST_FILE:
+            raise PairError("is larger than any echocardiogram: download it again")
+        take = _reader(path.read_bytes())
+        header, spacing = _header(take(HEADER_SIZE))
         width, height, *rest = header.get_data_shape()
         millimetres = width * spacing[0], height * spacing[1]
         if sides and not all(sides[0] <= side <= sides[1] for side in millimetres):
@@ -85,19 +103,16 @@ def read(
             )
         dtype, scaling = header.get_data_dtype(), header.get_slope_inter()
         offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
-        inflater.decompress(inflater.unconsumed_tail, offset - HEADER_SIZE)
+        take(offset - HEADER_SIZE)
         frames = []
         for _ in range(math.prod(rest)):
-            block = inflater.decompress(inflater.unconsumed_tail, width * height * dtype.itemsize)
+            block = take(width * height * dtype.itemsize)
             if len(block) < width * height * dtype.itemsize:
-                raise PairError("is cut short, or gzipped in several parts: download it again")
+                raise PairError("is cut short: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
             frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
-        # A byte more, so that the inflater reaches the end and verifies gzip's checksum
-        if inflater.decompress(inflater.unconsumed_tail, 1) or inflater.unused_data.strip(b"\0"):
+        if take(1):
             raise PairError("holds more data than its header announces")
-        if not inflater.eof:
-            raise PairError("is cut short, gzip's checksum is missing: download it again")
         has_axes = header["sform_code"] or header["qform_code"]
         affine = header.get_best_affine() if has_axes else np.zeros((4, 4))
         return Scan(frames, spacing, _axes(affine.tobytes()))

@@ -1,24 +1,30 @@
 """The one rule for every folder that the scripts write: it appears whole or not at all.
 
-A run builds .NAME.camus-part beside its target NAME and has the disk store it. Then it renames an
-earlier folder to .NAME.camus-old, the new one to NAME, and removes the old one. Only between these
-two renames is there no target, and the next run puts that right.
+A run builds in a hidden folder of its own beside its target NAME, .NAME.camus-part-LETTERS, and has
+the disk store it. Then it renames an earlier NAME to .NAME.camus-old-LETTERS and its own folder to
+NAME, and removes the earlier one. Only between these two renames is there no target, and the next
+run puts that right. There are no locks, since many disks have none: each run builds for itself.
 """
 
 import contextlib
+import errno
 import os
 import re
+import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from camus import RefusalError
-from camus.files import entries, is_system_file
-from camus.metadata import DATASET_JSON, made_files, read_description
+from camus import RefusalError, words
+from camus.files import entries, is_hidden, is_litter
+from camus.metadata import DATASET_JSON, made_names, read_description
 
-if sys.platform != "win32":  # which has no such locks, and no call that stores all files
-    import fcntl
+KINDS = ("part", "old")  # of hidden folders
+DAY = 24 * 60 * 60  # seconds; no run takes so long
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between attempts to rename
+CAME_FIRST = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)  # of a rename after that of another run
 
 
 @contextlib.contextmanager
@@ -30,100 +36,134 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     overwritten. After any failure the target is as it was.
     """
     target = target.resolve()
-    if os.path.ismount(target) or Path.cwd().is_relative_to(target):
+    if os.path.ismount(target) or Path.cwd().resolve().is_relative_to(target):
         reason = "is a mount point, or the current folder or above it"
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
-    part, old = (target.with_name(f".{target.name}.camus-{kind}") for kind in ("part", "old"))
-    if target.exists():
-        with _sole_writer(target, target):  # the run that made it holds it until its very end
-            pass
-    part.mkdir(parents=True, exist_ok=True)
-    with _sole_writer(part, target):
-        _finish_replacing(target, old)  # which a killed run began
-        for path in part.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        try:
-            if old.exists():
-                raise RefusalError(f"{old}, left by an earlier run, cannot be removed: remove it")
+    _mend(target)
+    _check_replaceable(target, made_by, overwrite)
+    letters = secrets.token_hex(4)
+    part, old = (target.with_name(f".{target.name}.camus-{kind}-{letters}") for kind in KINDS)
+    missing = [folder for folder in target.parents if not folder.exists()]
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if (part / DATASET_JSON).exists():
+            _store_on_disk()
             _check_replaceable(target, made_by, overwrite)
-            yield part
-            if (part / DATASET_JSON).exists():
-                # Once more, since other programs may have written to the target meanwhile
-                _check_replaceable(target, made_by, overwrite)
-                if sys.platform != "win32":
-                    os.sync()  # Linux waits until the disk has stored all
-                if target.exists():
-                    target.rename(old)
-                part.rename(target)
-                if sys.platform != "win32":
-                    os.sync()
-        except KeyboardInterrupt:
-            if part.exists():
-                raise KeyboardInterrupt("nothing was changed") from None
-            raise
-        finally:
+            _replace(target, part, old, overwrite)
+    except KeyboardInterrupt:
+        if part.exists():
+            raise KeyboardInterrupt("nothing was changed") from None
+        raise
+    except OSError as error:
+        reason = words(error).replace(str(part), str(target))
+        raise RefusalError(reason if error.filename else f"{reason}: {target}") from error
+    finally:
+        with contextlib.suppress(KeyboardInterrupt):  # if all went well, the work is done
+            _mend(target)
             shutil.rmtree(part, ignore_errors=True)
-            _finish_replacing(target, old)
+            for folder in missing:  # which are empty if the run failed
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
     """Raise RefusalError unless a target is missing, empty, or made by the script alone."""
-    description, made = read_description(target), ""
+    if not target.exists() or not entries(target):
+        return
+    description = read_description(target)
+    made: set[str] = set()
     if description.get("made_by") == made_by:
         if not overwrite:
             remedy = "replace it with --overwrite, or choose another folder"
             raise RefusalError(f"{target} is there already: {remedy}")
-        made = f"{DATASET_JSON}|{made_files(description)}"
-    if not target.exists() or not entries(target):
-        return
-    for path in _files_below(target):
-        name = path.relative_to(target).as_posix()
-        if path.is_symlink() or not re.fullmatch(made, name):
-            remedy = "move it away, or choose another folder"
-            raise RefusalError(f"{target} holds {name}, not made by {made_by}: {remedy}")
+        made = made_names(target, description)
+    if foreign := _first_foreign(target, made):
+        remedy = "move it away, or choose another folder"
+        raise RefusalError(f"{target} holds {foreign}, not made by {made_by}: {remedy}")
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files and links below a folder, and the folders without any, itself included.
+def _first_foreign(folder: Path, made: Collection[str], above: str = "") -> str:
+    """The first file or folder below a target that is not among the names made, or nothing.
 
-    Raises OSError for a folder that cannot be listed.
+    Hidden files in the target itself are passed over, since they are kept.
     """
-    inside = entries(folder)
-    if not inside:
-        yield folder
-    for path in inside:
-        if path.is_dir() and not path.is_symlink():
-            yield from _files_below(path)
-        else:
-            yield path
+    for path in sorted(folder.iterdir()):
+        name = above + path.name
+        if is_litter(path.name) or (not above and is_hidden(path.name)):
+            continue
+        is_folder = path.is_dir() and not path.is_symlink()
+        if is_folder and (foreign := _first_foreign(path, made, f"{name}/")):
+            return foreign
+        if name not in made or path.is_symlink():
+            return name
+    return ""
 
 
-def _finish_replacing(target: Path, old: Path) -> None:
-    """Put back the earlier folder if the new one did not take its place; else remove it."""
-    if old.exists() and not target.exists():
-        old.rename(target)
-    if old.exists():
-        for path in old.iterdir():
-            if is_system_file(path.name) and not (target / path.name).exists():
-                path.rename(target / path.name)  # a .git, for example, is not ours to remove
-        shutil.rmtree(old, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _sole_writer(folder: Path, target: Path) -> Iterator[None]:
-    """Hold a folder against a second run, which gets a RefusalError, until this process ends."""
-    if sys.platform == "win32":
-        yield
-        return
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
+    """Rename an earlier target away, and the new folder into its place."""
+    came_first = RefusalError(
+        f"another run has put {target} in place meanwhile: nothing was changed"
+    )
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise RefusalError(f"another run is writing to {target}: wait until it ends") from error
-    except OSError:  # a disk without locks
-        pass
-    try:
-        yield
-    finally:
-        os.close(lock)
+        if target.exists():
+            _rename(target, old)
+            if not overwrite and (old / DATASET_JSON).exists():
+                raise came_first
+        _rename(part, target)
+    except PermissionError as error:
+        reason = f"{target} cannot be replaced ({error.strerror})"
+        raise RefusalError(f"{reason}: close the programs that use it") from error
+    except OSError as error:
+        if error.errno in CAME_FIRST:
+            raise came_first from error
+        raise
+    with contextlib.suppress(KeyboardInterrupt):  # the work is done
+        _store_on_disk()
+
+
+def _mend(target: Path) -> None:
+    """Put back what a killed run renamed away, and remove what runs have left.
+
+    What cannot be renamed or removed stays, and the next run tries again.
+    """
+    with contextlib.suppress(OSError):
+        if not target.exists():
+            earlier = [path for path in _left(target, "old")
+                       if (path / DATASET_JSON).exists() or not entries(path)]  # fmt: skip
+            if earlier:
+                _rename(max(earlier, key=lambda path: path.stat().st_mtime), target)
+    with contextlib.suppress(OSError):
+        replaced = _left(target, "old")  # before the look at the target: a run may be renaming it
+        for old in replaced if (target / DATASET_JSON).exists() else []:
+            (old / DATASET_JSON).unlink(missing_ok=True)  # so that no run puts the rest back
+            for path in old.iterdir():
+                if is_hidden(path.name) and not (target / path.name).exists():
+                    path.rename(target / path.name)  # a .git, for example, is not ours to remove
+            shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for path in _left(target, "part"):
+            if time.time() - path.stat().st_mtime > DAY:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _left(target: Path, kind: str) -> list[Path]:
+    """The hidden folders of one kind beside a target."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.camus-{kind}-\w+")
+    return [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+
+
+def _rename(path: Path, new: Path) -> None:
+    """Rename, and try again: Windows refuses it while a virus scanner has a file in it open."""
+    for pause in PAUSES:
+        with contextlib.suppress(PermissionError):
+            path.rename(new)
+            return
+        time.sleep(pause)
+    path.rename(new)
+
+
+def _store_on_disk() -> None:
+    """Have the disk store all files. Linux waits until it has; Windows has no such call."""
+    if sys.platform != "win32":
+        os.sync()

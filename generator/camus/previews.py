@@ -61,7 +61,7 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     nearest = np.abs(np.arange(256)[:, None] - levels).argmin(1)
     label_of_level = np.array([x["label"] for x in labels], np.uint8)[nearest]
     brighten = np.uint8(
-        255 // max(x["label"] for x in labels)
+        255 // max(1, *(x["label"] for x in labels))
     )  # a gray level of 1 or 3 looks black
     images, masks, overlays, captions = [], [], [], []
     number = min(3 * pictures.COLUMNS, len(train))
