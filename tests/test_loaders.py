@@ -47,6 +47,7 @@ def test_numpy_hugging_face_and_pytorch(
     generate: Run, split: Run, monkeypatch: Any, options: Any, labels: list[int], missing: Any
 ) -> None:
     """A column has one type in every subset, and all lines give every label back."""
+    pytest.importorskip("datasets", minversion="3.4")  # as the README says
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", Path("cache").absolute())
     make_dataset(generate, split, *options, missing=missing)
     tables = [pandas.read_csv(path) for path in DATASET.glob("*/metadata.csv")]
