@@ -7,22 +7,31 @@ all is done.
 """
 
 import argparse
+import contextlib
 import math
-import shutil
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "generator"))
-from camus import RefusalError, cli, metadata, output, splits
+from camus import PairError, RefusalError, cli, metadata, output, pixels, splits, words
 from camus.card import card
 from camus.facts import MIRRORED, SUBGROUPS, SUBSETS, UNKNOWN
 from camus.metadata import Row
 from camus.previews import previews
 
-RATIOS = [0.7, 0.2, 0.1]
+RATIOS = ["0.7", "0.2", "0.1"]
+PATIENT = re.compile(r"(?!.*(patient.*patient|_[24]CH_))patient[^,;\t]*")  # a line of a list
+LISTS = (
+    "subgroup_training.txt, subgroup_validation.txt and subgroup_testing.txt must have one patient "
+    "per line, such as patient0001"
+)
 
 
 def find_master(chosen: Path | None) -> Path:
@@ -41,51 +50,96 @@ def find_master(chosen: Path | None) -> Path:
     return next(iter(masters.values()))
 
 
+def ratio(text: str) -> str:
+    """An argument type: a share such as 0.7 or 1/3, kept as it was typed."""
+    with contextlib.suppress(ValueError, ZeroDivisionError):
+        if re.fullmatch(r"[0-9./]+", text) and Fraction(text) <= 1:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r} must be a share such as 0.7 or 1/3")
+
+
 def check_options(args: argparse.Namespace) -> None:
     """Raise RefusalError for options that contradict each other."""
-    is_random = args.ratios != RATIOS or args.seed or args.stratify or args.by == "pair"
+    is_random = (
+        args.ratios != RATIOS or args.seed or args.fold or args.stratify or args.by == "pair"
+    )
     if args.subgroups and is_random:
-        options = "--ratios, --seed, --stratify or --by pair"
+        options = "--ratios, --seed, --fold, --stratify or --by pair"
         raise RefusalError(f"--subgroups cannot be combined with {options}")
     if args.stratify and args.by == "pair":
         raise RefusalError("--stratify cannot be combined with --by pair")
-    if min(args.ratios) < 0 or not math.isclose(sum(args.ratios), 1):
-        ratios = " ".join(f"{ratio:g}" for ratio in args.ratios)
-        raise RefusalError(f"--ratios must be 0 or more and sum to 1, not {ratios}")
+    ratios = [Fraction(text) for text in args.ratios]
+    if sum(ratios) != 1:
+        raise RefusalError(f"--ratios must sum to 1, not {' '.join(args.ratios)}")
+    if args.fold and not 0 < (args.fold + 1) * ratios[-1] <= 1:
+        folds = (
+            f"a test share of {args.ratios[-1]} gives {math.floor(1 / ratios[-1])} folds"
+            if ratios[-1]
+            else "--fold needs a test share"
+        )
+        raise RefusalError(f"--fold {args.fold} is not possible: {folds}, counted from 0")
 
 
 def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
     """The subset of each key, which is a patient or a pair, at random. rows_of: the rows by key."""
-    keys = splits.shuffled(rows_of, args.seed)
+    strata = None
     if args.stratify:
         strata = {
-            key: (splits.ef_band(rows), splits.worse_quality(rows)) for key, rows in rows_of.items()
+            key: f"{splits.ef_band(rows)} {splits.worse_quality(rows)}"
+            for key, rows in rows_of.items()
         }
         if all(UNKNOWN in stratum for stratum in strata.values()):
             raise RefusalError(
                 "--stratify needs ejection fractions and image qualities, which the Info files of "
                 "the release have: leave --stratify out, or run the generator with these files"
             )
-        keys.sort(key=strata.__getitem__)
-    return splits.distribute(keys, splits.subset_sizes(len(keys), args.ratios))
+    order = splits.in_random_order(rows_of, args.seed, strata)
+    subset_of = splits.assign(order, [Fraction(text) for text in args.ratios], args.fold)
+    for subset, share in zip(SUBSETS, args.ratios, strict=True):
+        if Fraction(share) and subset not in subset_of.values():
+            number = cli.counted(len(order), args.by)
+            cli.say(f"{subset} is empty: {number} are too few for a share of {share}", sys.stderr)
+    return subset_of
 
 
-def assign_by_lists(patients: set[str], folder: Path) -> dict[str, str]:
-    """The subset of each patient. Raises RefusalError unless each is in one of the three lists."""
-    if (folder / "database_split").is_dir():
-        folder = folder / "database_split"
+def read_lists(start: Path) -> dict[str, str]:
+    """The subset of each patient by three lists. start: their folder, or how their names begin.
+
+    listSubGroups/subGroup5: listSubGroups/subGroup5_training.txt and so on.
+    Raises RefusalError unless there are three lists with one patient per line, none in two.
+    """
+    if (start / "database_split").is_dir():
+        start = start / "database_split"
+    if start.is_dir():
+        start = start / "subgroup"
     subset_of: dict[str, str] = {}
     for subset, name in SUBGROUPS.items():
-        lines = (folder / name).read_text("utf-8-sig", errors="replace").splitlines()
-        for patient in filter(None, map(str.strip, lines)):
-            if subset_of.setdefault(patient, subset) != subset:
-                raise RefusalError(f"{folder}: {patient} is in two lists: delete it from one")
-    if missing := sorted(patients - subset_of.keys()):
-        number = cli.counted(len(missing), "patient")
-        raise RefusalError(f"{number} in no list of {folder}, the first is {missing[0]}: add them")
-    if absent := subset_of.keys() - patients:
-        cli.say(f"{cli.counted(len(absent), 'listed patient')} not in this master")
-    return {patient: subset_of[patient] for patient in patients}
+        path = start.with_name(start.name + name.removeprefix("subgroup"))
+        try:
+            lines = path.read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = words(error) if isinstance(error, OSError) else f"{path} is not UTF-8 text"
+            raise RefusalError(f"{reason}: {LISTS}") from error
+        for number, line in enumerate(map(str.strip, lines), 1):
+            if line and not PATIENT.fullmatch(line):
+                raise RefusalError(f"{path}, line {number}: {line[:60]!r}: {LISTS}")
+            if line and subset_of.setdefault(line, subset) != subset:
+                raise RefusalError(f"{path}: {line} is in another list, too: delete it from one")
+    return subset_of
+
+
+def assign_by_lists(patients: set[str], start: Path) -> dict[str, str]:
+    """The subset of each patient that is in a list. Says who is left out, and who is not there."""
+    listed = read_lists(start)
+    if not patients & listed.keys():
+        raise RefusalError(f"no patient of this master is in the lists of {start}: {LISTS}")
+    for names, what in (
+        (patients - listed.keys(), "left out, in no list"),
+        (listed.keys() - patients, "in the lists, but not in this master"),
+    ):
+        if names:
+            cli.say(f"{cli.counted(len(names), 'patient')} {what}; the first is {min(names)}")
+    return {patient: listed[patient] for patient in patients & listed.keys()}
 
 
 def split(args: argparse.Namespace) -> int:
@@ -104,27 +158,37 @@ def split(args: argparse.Namespace) -> int:
         how: dict[str, Any] = {"by": "lists of patients"}
         subset_of = assign_by_lists(set(rows_of), args.subgroups)
     else:
-        how = {name: getattr(args, name) for name in ("ratios", "seed", "by", "stratify")}
+        how = {name: getattr(args, name) for name in ("ratios", "seed", "fold", "by", "stratify")}
         subset_of = assign(rows_of, args)
     subsets: dict[str, list[Row]] = {subset: [] for subset in SUBSETS}
-    for key in rows_of:
-        subsets[subset_of[key]] += rows_of[key]
+    for key, subset in subset_of.items():
+        subsets[subset] += rows_of[key]
     numbers = {
         subset: {"pairs": len(own), "patients": len({row["patient"] for row in own})}
         for subset, own in subsets.items()
     }
     description |= {"made_by": metadata.SPLIT, "split": how, "subsets": numbers}
+    earlier: dict[str, str] = {}
+    if args.overwrite:
+        with contextlib.suppress(RefusalError):  # if it is none, or by pair
+            earlier = read_lists(args.dataset)
     with output.new_folder(args.dataset, metadata.SPLIT, args.overwrite) as part:
         write(part, master, subsets, description)
         if args.by == "patient":
             metadata.write_lists(part, subset_of)
-    pairs = cli.counted(len(rows), "phantom pair" if description["phantom"] else "pair")
+    adjective = "phantom " if description["phantom"] else ""
+    pairs = cli.counted(len(rows), f"{adjective}pair")
+    written = cli.counted(sum(map(len, subsets.values())), f"{adjective}pair")
     gone = f", {deleted:,} left out because their files were deleted" if deleted else ""
     cli.say(f"{master}: {pairs} read{gone}")
-    cli.say(f"{args.dataset}: {pairs} written")
+    cli.say(f"{args.dataset}: {written} written")
     for subset, number in numbers.items():
         own = cli.counted(number["patients"], "patient"), cli.counted(number["pairs"], "pair")
         cli.say(f"{subset}: {', '.join(own)}")
+    moved = [key for key in earlier.keys() & subset_of.keys() if earlier[key] != subset_of[key]]
+    if moved:
+        patients = f"{cli.counted(len(moved), 'patient')} changed the subset"
+        cli.say(f"{patients}: to keep a split, use --subgroups {args.dataset}", sys.stderr)
     if args.by == "pair":
         cli.say("patients may be in several subsets, so test scores may be too high", sys.stderr)
     cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")
@@ -134,12 +198,22 @@ def split(args: argparse.Namespace) -> int:
 def write(
     part: Path, master: Path, subsets: Mapping[str, list[Row]], description: metadata.Description
 ) -> None:
-    """Write the pairs of a dataset, byte for byte those of the master, and what describes them."""
+    """Write the pairs of a dataset, byte for byte those of the master, and what describes them.
+
+    Raises RefusalError if files of the master are no image and its mask.
+    """
+    for subset, folder in product(subsets, metadata.FOLDERS):
+        (part / subset / folder).mkdir(parents=True)
+    items = [(part / subset, row) for subset, rows in subsets.items() for row in rows]
+    copy = partial(copy_pair, master, description)
+    reasons = cli.side_by_side(copy, items, cli.CORES, "pair")
+    bad = [(row, reason) for (_, row), reason in zip(items, reasons, strict=True) if reason]
+    if bad:
+        row, reason = bad[0]
+        number = cli.counted(len(bad), "pair")
+        first = f"{master / row['mask_file_name']}: {reason}"
+        raise RefusalError(f"{number} cannot be used, see the README; the first is {first}")
     for subset, rows in subsets.items():
-        for folder, column in metadata.FOLDERS.items():
-            (part / subset / folder).mkdir(parents=True)
-            for row in rows:
-                shutil.copyfile(master / row[column], part / subset / row[column])
         if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
             metadata.write_rows(part / subset, rows)
     for name, picture in previews(master, subsets, description).items():
@@ -147,6 +221,20 @@ def write(
     example = next(f"{s}/{rows[0]['mask_file_name']}" for s, rows in subsets.items() if rows)
     (part / "README.md").write_bytes(card(description, example).encode())
     metadata.write_description(part, description)
+
+
+def copy_pair(master: Path, description: metadata.Description, item: tuple[Path, Row]) -> str:
+    """Copy the two files of a pair into a subset; the reason if they are no image and its mask."""
+    folder, row = item
+    levels = [label["gray_level"] for label in description["labels"]]
+    image, mask = ((master / row[column]).read_bytes() for column in metadata.FOLDERS.values())
+    try:
+        pixels.check_pair(image, mask, levels, description["settings"]["masks"])
+    except PairError as error:
+        return str(error)
+    (folder / row["file_name"]).write_bytes(image)
+    (folder / row["mask_file_name"]).write_bytes(mask)
+    return ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,15 +247,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("dataset", metavar="DATASET", nargs="?", type=cli.path,
         default=Path("CAMUS_public-ImageMask-Dataset"),
         help="folder to write (default: ./CAMUS_public-ImageMask-Dataset)")
-    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=float,
-        default=RATIOS, help="shares of the patients, summing to 1 (default: 0.7 0.2 0.1)")
+    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
+        default=RATIOS,
+        help="shares of the patients, such as 0.7 or 1/3, summing to 1 (default: 0.7 0.2 0.1)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
         help="random seed for the shuffle (default: %(default)s)")
+    add("--fold", metavar="N", type=number(0, 999), default=0,
+        help="cross-validation: take the Nth share of the patients for test, counted from 0 "
+             "(default: %(default)s)")
     add("--by", choices=("patient", "pair"), default="patient",
         help="keep together all pairs of a patient, or a pair and its copy (default: %(default)s)")
     add("--subgroups", metavar="DIR", type=cli.path,
         help="split by the lists of patients subgroup_training.txt, subgroup_validation.txt and "
-             "subgroup_testing.txt in DIR: database_split of the release, or an earlier dataset")
+             "subgroup_testing.txt in DIR: database_split of the release, or an earlier dataset; "
+             "or by DIR_training.txt and so on")
     add("--stratify", action="store_true",
         help="balance ejection fraction and image quality over the subsets")
     add("--overwrite", action="store_true", help="replace an earlier dataset")

@@ -6,11 +6,13 @@ pair) and dataset.json (labels, settings). MASTER appears when all is done.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -39,12 +41,13 @@ class Outcome(NamedTuple):
     rows: list[Row]
     reason: str = ""
     axes: str = RELEASE_AXES  # where the image says x and y point in the patient
+    spacing: tuple[float, float] = (0, 0)  # of the image, mm
     unclear: Sequence[str] = ()  # lines of its Info file that make no sense
 
 
 def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
     """Make the pairs of a source, all of them or none. Raises OSError if they cannot be written."""
-    size, suffix, masks = settings["size"], settings["format"], settings["masks"]
+    suffix, masks, frame = settings["format"], settings["masks"], ""
     mask_suffix = "png" if masks == "index" else suffix
     rows: list[Row] = []
     files: dict[str, bytes] = {}
@@ -57,20 +60,19 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
         nifti.check_same_grid(mask, image)
         instants = database.instants_shown(source, info, len(image.frames))
         height, width = image.frames[0].shape
-        millimetres = width * image.spacing[0], height * image.spacing[1]
-        box = pixels.fit_box(*millimetres, size, settings["fit"])
+        box = pixels.fit_box(width, height, image.spacing, settings["size"], settings["fit"])
         for number, instant in enumerate(instants, 1):
-            gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
-            labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
-            levels = pixels.paint(labels, masks, settings["structures"])
-            gray, levels = (pixels.on_square(p, box, size) for p in (gray, levels))
-            name, frame = source.name, ""
+            name = source.name
             if source.instant == HALF_SEQUENCE:
                 frame = str(number)
                 name += f"_frame{frame.zfill(2)}"
+            gray = pixels.resize_image(image.frames[number - 1], box.width, box.height)
+            labels = pixels.resize_labels(mask.frames[number - 1], box.width, box.height)
+            levels = pixels.paint(labels, masks, settings["structures"])
+            gray, levels = (pixels.on_black(picture, box) for picture in (gray, levels))
             copies = [("", box.left, gray, levels)]
             if settings["mirror"]:
-                right = size - box.left - box.width
+                right = box.picture_width - box.left - box.width
                 copies.append((MIRRORED, right, gray[:, ::-1], levels[:, ::-1]))
             for mirrored, left, gray, levels in copies:
                 row = {
@@ -90,31 +92,32 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
                     "source_height": height,
                     "source_spacing_x": decimal(image.spacing[0]),  # mm per pixel of the NIfTI
                     "source_spacing_y": decimal(image.spacing[1]),
-                    "left": left,  # the image's place in the square, pixels
+                    "left": left,  # the image's place in the picture, pixels
                     "top": box.top,
                     "width": box.width,
                     "height": box.height,
-                    "spacing_x": decimal(millimetres[0] / box.width),  # mm per pixel of the square
-                    "spacing_y": decimal(millimetres[1] / box.height),
+                    "spacing_x": decimal(width * image.spacing[0] / box.width),
+                    "spacing_y": decimal(height * image.spacing[1] / box.height),
                 }
                 rows.append(row)
-                quality = settings["jpg_quality"]
-                files[row["file_name"]] = pixels.encode(gray, suffix, quality)
-                files[row["mask_file_name"]] = pixels.encode_mask(
-                    levels, masks, mask_suffix, quality
-                )
+                image_file = pixels.encode(gray, suffix, settings["jpg_quality"])
+                mask_file = pixels.encode_mask(levels, masks, mask_suffix)
+                files |= {row["file_name"]: image_file, row["mask_file_name"]: mask_file}
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
-        return Outcome([], words(error) if isinstance(error, OSError) else str(error))
+        reason = words(error) if isinstance(error, OSError) else str(error)
+        return Outcome([], f"frame {frame}: {reason}" if frame else reason)
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    return Outcome(rows, axes=image.axes or RELEASE_AXES, unclear=unclear)
+    return Outcome(rows, "", image.axes or RELEASE_AXES, image.spacing, unclear)
 
 
 def generate(args: argparse.Namespace) -> int:
     """Convert a database as the command line says; the exit code."""
     settings = {name: getattr(args, name) for name in metadata.SETTINGS}
     settings["structures"] = [name for name in STRUCTURES if name in args.structures]
+    settings["format"] = args.format or ("png" if args.masks == "index" else "jpg")
+    settings["size"] = None if args.fit == "none" else args.size
     instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     folder = database.find_database(args.database)
     if args.master.resolve().is_relative_to(folder.resolve()):
@@ -142,9 +145,11 @@ def generate(args: argparse.Namespace) -> int:
     cli.say(f"{folder}: {cli.counted(len(patients), f'{adjective}patient')} read")
     pairs = f"{cli.counted(len(rows), f'{adjective}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report(args, instants, outcomes)
+    report(args, instants, outcomes, phantom)
     if rows:
+        split = os.path.normpath(Path(sys.argv[0]).parent / "../split_master.py")
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
+        cli.say(f"next: {list2cmdline(['python', split, str(args.master)])}")
     return 1 if problems else 0
 
 
@@ -160,7 +165,10 @@ def nothing_kept(args: argparse.Namespace) -> str:
 
 
 def report(
-    args: argparse.Namespace, instants: Sequence[str], outcomes: dict[Source, Outcome]
+    args: argparse.Namespace,
+    instants: Sequence[str],
+    outcomes: dict[Source, Outcome],
+    phantom: bool,
 ) -> None:
     """Say what may be wrong, what an option left out, and what of the release is missing."""
     if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
@@ -172,13 +180,19 @@ def report(
         first = f"{turned[0].name}, {outcomes[turned[0]].axes} instead of {RELEASE_AXES}"
         cli.say(f"{images}; the first is {first}: check that the apex is on top", sys.stderr)
     converted = {source for source, outcome in outcomes.items() if not outcome.reason}
+    unscaled = [source for source in converted if outcomes[source].spacing == (1, 1)]
+    if unscaled:
+        images = f"{cli.counted(len(unscaled), 'image')} with pixels of 1 x 1 mm in the header"
+        first = min(unscaled).name
+        cli.say(f"{images}; the first is {first}: areas and proportions may be wrong", sys.stderr)
     left_out = {(source.patient, source.view) for source in converted if not outcomes[source].rows}
     if left_out:
         cli.say(f"{cli.counted(len(left_out), 'view')} left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
     release = {"_".join(parts) for parts in product(patients, args.views, instants)}
-    if missing := release - {source.name for source in converted}:
-        absent = patients - {source.patient for source in converted}
+    missing = release - {source.name for source in converted}
+    absent = patients - {source.patient for source in converted}
+    if missing and absent != patients and not phantom:
         thing = "pairs" if args.frames == "key" else "half sequences"
         people = f"{len(absent)} of {len(patients)} patients"
         files = f"{len(missing):,} of {len(release):,} {thing}"
@@ -208,15 +222,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[], help="keep views of this quality, by their Info files (default: all)")
     add("--masks", choices=choices["masks"], default="gray",
         help="labels 0, 1, 2, 3 become: gray: 0, 85, 170, 255; binary: 0, 255, 255, 255;"
-             " index: 0, 1, 2, 3, always PNG (default: %(default)s)")
-    add("--format", choices=choices["format"], default="jpg",
-        help="file format of images and masks (default: %(default)s)")
+             " index: 0, 1, 2, 3, masks always PNG (default: %(default)s)")
+    add("--format", choices=choices["format"],
+        help="file format of images and masks (default: jpg, but png with --masks index)")
     add("--jpg-quality", metavar="N", type=number(1, 100), default=95,
-        help="JPG quality, 1 to 100 (default: %(default)s)")
+        help="JPG quality of the images, 1 to 100; masks keep 95 (default: %(default)s)")
     add("--size", metavar="N", type=number(16, 8192), default=512,
         help="side of the square in pixels (default: %(default)s)")
     add("--fit", choices=choices["fit"], default="pad",
-        help="keep proportions on a black square, or fill the square (default: %(default)s)")
+        help="keep proportions on a black square, fill the square, or keep the size of the "
+             "NIfTI and write no square (default: %(default)s)")
     add("--mirror", action="store_true",
         help="also write each pair flipped left to right, as mirrored_NAME")
     add("--jobs", metavar="N", type=number(1, 256), default=cli.CORES,

@@ -8,6 +8,7 @@ import argparse
 import gzip
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,11 @@ with importing():
 SPACING = 0.308  # mm, as in the release
 UNKNOWN_SYSTEM = b"\xff"  # in gzip's tenth byte (RFC 1952), since Python writes its own system
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
-RATIOS = (0.8, 0.1, 0.1)  # of the authors' subgroups: 400, 50 and 50 patients
+RATIOS = (
+    Fraction(8, 10),
+    Fraction(1, 10),
+    Fraction(1, 10),
+)  # of the authors' subgroups: 400, 50 and 50 patients
 
 
 def nifti_gz(frames: Sequence[Picture]) -> bytes:
@@ -76,8 +81,8 @@ def make_database(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in ("patients", "frames", "seed")}
     description = {"made_by": metadata.PHANTOMS, "phantom": True, **options}
     numbers = range(1, args.patients + 1)
-    names = splits.shuffled((f"patient{number:04}" for number in numbers), args.seed)
-    subset_of = splits.distribute(names, splits.subset_sizes(args.patients, RATIOS))
+    names = (f"patient{number:04}" for number in numbers)
+    subset_of = splits.assign(splits.in_random_order(names, args.seed), RATIOS)
     with output.new_folder(args.folder, metadata.PHANTOMS, args.overwrite) as part:
         (part / "database_nifti").mkdir()
         write = partial(write_patient, part / "database_nifti", args.frames, args.seed)

@@ -17,6 +17,9 @@ def card(description: Description, example: str) -> str:
         title=title,
         quoted_title=json.dumps(title, ensure_ascii=False),
         licence_of_hub=facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
+        size="in their own sizes"
+        if settings["fit"] == "none"
+        else "{0} x {0} pixels".format(settings["size"]),
         frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
         views=" and ".join(settings["views"]),
         counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),

@@ -82,7 +82,8 @@ def _hint(path: Path) -> str:
     else:
         inside = entries(path)
         if groups := [folder.name for folder in inside if _has_patients(folder)]:
-            return f"they are in {', '.join(groups[:5])} below it: choose one, such as {path / groups[0]}"
+            found = f"they are in {', '.join(groups[:5])} below it"
+            return f"{found}: choose one, such as {path / groups[0]}"
         names = [folder.name for folder in inside]
         shown = f"it holds {', '.join(names[:5]) or 'nothing'}"
     for pattern, hint in HINTS.items():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -24,6 +25,7 @@ PICTURES = ("statistics.png", "train_images_samples.png", "train_masks_samples.p
             "train_overlays_samples.png")  # fmt: skip
 FOLDERS = {"images": "file_name", "masks": "mask_file_name"}  # the column that lists their files
 REQUIRED = ("file_name", "mask_file_name", "patient", "view", "instant", "frame", "mirrored")
+DATABASES = ("database_nifti", "patient0001")  # folders that a database has
 # The options of the generator that decide what a master holds, with their choices
 SETTINGS: dict[str, Sequence[Any]] = {
     "frames": ("key", "sequence"),
@@ -33,10 +35,14 @@ SETTINGS: dict[str, Sequence[Any]] = {
     "structures": tuple(facts.STRUCTURES),
     "format": ("jpg", "png"),
     "jpg_quality": range(1, 101),
-    "size": range(16, 8193),  # pixels
-    "fit": ("pad", "stretch"),
+    "size": [None, *range(16, 8193)],  # pixels; None with the fit "none"
+    "fit": ("pad", "stretch", "none"),
     "mirror": (False, True),
 }
+PAIR_NAME = re.compile(
+    rf"images/(?P<stem>(?P<mirrored>{facts.MIRRORED})?{facts.SOURCE_NAME}(_frame(?P<frame>\d+))?)"
+    r"\.(jpg|png)"
+)
 LISTS = ("views", "image_quality", "structures")  # options with several values
 
 
@@ -69,7 +75,28 @@ def read_rows(folder: Path) -> list[Row]:
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise RefusalError(f"{path}: line {number} needs {len(columns)} values: {remedy}")
+        if contradiction := contradiction_in(row):
+            raise RefusalError(f"{path}: line {number} {contradiction}: {remedy}")
     return rows
+
+
+def contradiction_in(row: Row) -> str:
+    """What cannot be true in a row, by the name of its image; nothing if all is well."""
+    match = PAIR_NAME.fullmatch(row["file_name"])
+    if not match:
+        return f"has the file_name {row['file_name']!r}, which is not that of an image"
+    expected = {"patient": match["patient"], "view": match["view"],
+                "mirrored": "1" if match["mirrored"] else "0",
+                "frame": match["frame"].lstrip("0") if match["frame"] else "",
+                "instant": match["instant"]}  # fmt: skip
+    if match["instant"] == facts.HALF_SEQUENCE:
+        expected["instant"] = row["instant"]
+    if not re.fullmatch(rf"masks/{re.escape(match['stem'])}\.(jpg|png)", row["mask_file_name"]):
+        return f"gives {row['file_name']} the mask {row['mask_file_name']!r}"
+    for column, value in expected.items():
+        if row[column] != value:
+            return f"gives {row['file_name']} the {column} {row[column]!r}"
+    return ""
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -194,7 +221,13 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     """
     description = read_description(master)
     if description.get("made_by") != GENERATOR:
-        reason = f"no {DATASET_JSON} in it names the generator"
+        made_by, reason = description.get("made_by"), f"no {DATASET_JSON} in it names the generator"
+        if not master.exists():
+            reason = "it does not exist"
+        elif made_by == SPLIT:
+            reason = "it is a dataset: name the master that it was made from"
+        elif made_by == PHANTOMS or any((master / name).is_dir() for name in DATABASES):
+            reason = "it is a database"
         raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
     if not _is_unchanged(description):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
@@ -202,16 +235,16 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     rows, pairs = read_rows(master), []
     listed: set[str] = set()
     for row in rows:
-        pair = {row["file_name"], row["mask_file_name"]}
-        if pair & listed or len(pair) == 1:
-            name = min(pair & listed or pair)
-            raise RefusalError(f"{master / METADATA} lists {name!r} twice: delete one row")
-        listed |= pair
-        if pair <= files:
+        image, mask = row["file_name"], row["mask_file_name"]
+        if image in listed or mask in listed:
+            raise RefusalError(f"{master / METADATA} lists {image!r} twice: delete one row")
+        listed |= {image, mask}
+        if image in files and mask in files:
             pairs.append(row)
-        elif left := pair & files:
-            remedy = f"delete {master / left.pop()}, too, or run the generator with --overwrite"
-            raise RefusalError(f"{(pair - files).pop()} is missing: {remedy}")
+        elif image in files or mask in files:
+            left, missing = (image, mask) if image in files else (mask, image)
+            remedy = f"delete {master / left}, too, or run the generator with --overwrite"
+            raise RefusalError(f"{master / missing} is missing: {remedy}")
     if foreign := files - listed:
         remedy = "delete the pair, or move it out of the master"
         raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")

@@ -105,12 +105,16 @@ def read(
         offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
         take(offset - HEADER_SIZE)
         frames = []
-        for _ in range(math.prod(rest)):
+        count = math.prod(rest)
+        for number in range(1, count + 1):
             block = take(width * height * dtype.itemsize)
             if len(block) < width * height * dtype.itemsize:
                 raise PairError("is cut short: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
-            frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
+            try:
+                frames.append(to_8_bits(apply_read_scaling(values, *scaling)))
+            except PairError as error:
+                raise PairError(f"frame {number} {error}" if count > 1 else str(error)) from None
         if take(1):
             raise PairError("holds more data than its header announces")
         has_axes = header["sform_code"] or header["qform_code"]

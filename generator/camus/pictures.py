@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from camus.facts import UNKNOWN
-from camus.pixels import Picture
+from camus.pixels import Picture, fit_box
 
 Colour = tuple[int, int, int]
 Legend = Sequence[tuple[str, Colour]]
@@ -47,9 +47,13 @@ def heading(title: str, legend: Legend) -> Picture:
 
 
 def thumbnail(picture: Picture) -> Picture:
-    """A square picture, (height, width) or with colours, with THUMBNAIL pixels a side."""
-    small = cv2.resize(picture, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+    """A picture, (height, width) or with colours, on a black square of THUMBNAIL pixels a side."""
+    height, width = picture.shape[:2]
+    box = fit_box(width, height, (1, 1), THUMBNAIL, "pad")
+    small = cv2.resize(picture, (box.width, box.height), interpolation=cv2.INTER_AREA)
+    below, right = THUMBNAIL - box.top - box.height, THUMBNAIL - box.left - box.width
+    square = cv2.copyMakeBorder(small, box.top, below, box.left, right, cv2.BORDER_CONSTANT)
+    return np.asarray(square, np.uint8)
 
 
 def overlay(image: Picture, labels: Picture) -> Picture:
@@ -58,7 +62,7 @@ def overlay(image: Picture, labels: Picture) -> Picture:
     A border that two structures share is drawn in the colour of the lower label.
     """
     canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    width = max(1, round(1.3 * len(image) / THUMBNAIL))
+    width = max(1, round(1.3 * max(image.shape) / THUMBNAIL))
     for label, colour in sorted(STRUCTURE_COLOURS.items(), reverse=True):
         region = cv2.inRange(labels, label, label)
         outlines, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)

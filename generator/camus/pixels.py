@@ -1,9 +1,9 @@
-"""From arrays to square pictures to the bytes of image and mask files. Pure functions.
+"""From arrays to pictures to the bytes of image and mask files. Pure functions.
 
 Pictures are uint8 arrays of shape (height, width), rows from the top.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,22 +11,30 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from camus import PairError, RefusalError
+from camus import PairError
 from camus.facts import LEVELS, STRUCTURES
 
 Picture = npt.NDArray[np.uint8]
 
 TOLERANCE = 0.001  # what resaving a value adds to it or takes away, at the most
+JPG, JPG_END, PNG = b"\xff\xd8", b"\xff\xd9", b"\x89PNG"  # the first and last bytes of files
+EIGHT_BIT_GRAY = b"\x08\x00"  # bit depth and colour type in the IHDR of a PNG
+# Saved again at quality 90, no pixel of a JPG mask is farther than this from its gray level; at
+# quality 50, 0.55 % of the pixels
+JPG_NOISE, JPG_SHARE = 20, 0.01
+MASK_QUALITY = 95  # of JPG; all masks of the release's sample survive it, six of 37 not at 75
 DARKEST_MAXIMUM = 32  # below it an image is refused; the maxima of the release are 204 to 255
 
 
 class Box(NamedTuple):
-    """The place of a picture on its square, in pixels."""
+    """The place of an image in its picture, and the size of the picture, in pixels."""
 
     left: int
     top: int
     width: int
     height: int
+    picture_width: int
+    picture_height: int
 
 
 def to_gray(values: npt.NDArray[Any]) -> Picture:
@@ -61,15 +69,20 @@ def _rounded(values: npt.NDArray[Any], highest: int, what: str) -> Picture:
     return rounded
 
 
-def fit_box(width: float, height: float, size: int, fit: str) -> Box:
-    """Where a picture of a width and height in mm goes on a square of `size` pixels.
+def fit_box(width: int, height: int, spacing: tuple[float, float], size: int, fit: str) -> Box:
+    """Where an image of width x height pixels goes; spacing is the size of a pixel in mm.
 
-    "pad" keeps its proportions. 120 x 60 mm on 512: Box(left=0, top=128, width=512, height=256).
+    "pad" keeps its proportions in mm, centred on a square of `size` pixels. "stretch" fills the
+    square. "none" takes the image as it is.
+    240 x 120 pixels of 0.5 x 0.5 mm on 512, "pad": Box(0, 128, 512, 256, 512, 512).
     """
+    if fit == "none":
+        return Box(0, 0, width, height, width, height)
     if fit == "stretch":
-        return Box(0, 0, size, size)
-    columns, rows = (max(1, round(size * (mm / max(width, height)))) for mm in (width, height))
-    return Box((size - columns) // 2, (size - rows) // 2, columns, rows)
+        return Box(0, 0, size, size, size, size)
+    sides = width * spacing[0], height * spacing[1]
+    columns, rows = (max(1, round(size * (side / max(sides)))) for side in sides)
+    return Box((size - columns) // 2, (size - rows) // 2, columns, rows, size, size)
 
 
 def resize_image(image: Picture, width: int, height: int) -> Picture:
@@ -86,11 +99,11 @@ def resize_labels(labels: Picture, width: int, height: int) -> Picture:
     return np.asarray(resized, np.uint8)
 
 
-def on_square(picture: Picture, box: Box, size: int) -> Picture:
-    """The picture at its place on a black square."""
-    square = np.zeros((size, size), np.uint8)
-    square[box.top : box.top + box.height, box.left : box.left + box.width] = picture
-    return square
+def on_black(image: Picture, box: Box) -> Picture:
+    """The picture: an image at its place, black around it."""
+    picture = np.zeros((box.picture_height, box.picture_width), np.uint8)
+    picture[box.top : box.top + box.height, box.left : box.left + box.width] = image
+    return picture
 
 
 def paint(labels: Picture, masks: str, structures: Iterable[str]) -> Picture:
@@ -113,18 +126,60 @@ def encode(picture: Picture, suffix: str, quality: int) -> bytes:
     return cv2.imencode(f".{suffix}", picture, parameters)[1].tobytes()
 
 
-def encode_mask(mask: Picture, masks: str, suffix: str, quality: int) -> bytes:
+def encode_mask(mask: Picture, masks: str, suffix: str) -> bytes:
     """The bytes of a mask file, proven: decoded again, each pixel snaps to its own gray level.
 
-    Raises RefusalError if JPG cannot hold the mask: other masks will not survive either.
+    Raises PairError if JPG cannot hold the mask.
     """
-    data = encode(mask, suffix, quality)
+    data = encode(mask, suffix, MASK_QUALITY)
     if suffix == "jpg":
         decoded = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
         gap = min(b - a for a, b in pairwise(sorted(set(LEVELS[masks]))))
         if 2 * int(cv2.absdiff(decoded, mask).max()) >= gap:
-            raise RefusalError(
-                f"masks do not survive JPG at quality {quality} and this size: "
-                "use a higher --jpg-quality, --format png or --masks index"
-            )
+            raise PairError("the mask does not survive JPG: use --format png or --masks index")
     return data
+
+
+def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> None:
+    """Raise PairError unless two files are an image and its mask.
+
+    levels: the gray levels of the mask's labels, background first; masks: the kind of mask.
+    """
+    picture = decode(image, cv2.IMREAD_GRAYSCALE)
+    if picture is None or (image.startswith(JPG) and not image.endswith(JPG_END)):
+        raise PairError("the image is damaged")
+    levels_found = decode(mask, cv2.IMREAD_UNCHANGED)
+    if levels_found is None:
+        raise PairError("the mask is not a picture")
+    is_png = mask.startswith(PNG)
+    if masks == "index" and not is_png:
+        raise PairError("an index mask must be PNG, JPG changes its labels")
+    if levels_found.ndim > 2 or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
+        raise PairError("the mask is in colour, or not of 8 bits: save it as 8-bit grayscale")
+    if levels_found.shape != picture.shape:
+        sizes = ["{1} x {0}".format(*array.shape) for array in (levels_found, picture)]
+        raise PairError(f"the mask has {sizes[0]} pixels, the image {sizes[1]}")
+    distance, label = nearest_label(levels)
+    is_far = (distance > (0 if is_png else JPG_NOISE)).astype(np.uint8)
+    far = cv2.LUT(levels_found, is_far)
+    if cv2.countNonZero(far) > (0 if is_png else JPG_SHARE * far.size):
+        allowed = ", ".join(map(str, levels))
+        value = levels_found[far > 0][0]
+        raise PairError(f"the mask has the value {value}, it may have {allowed}")
+    if not cv2.countNonZero(cv2.LUT(levels_found, label.astype(np.uint8))):
+        raise PairError("the mask shows no structure")
+
+
+def decode(data: bytes, mode: int) -> npt.NDArray[Any] | None:
+    """A picture file, read in a mode of OpenCV; None if it is none."""
+    # Not cv2.imread, which fails on Windows if the path has an umlaut
+    return cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+
+
+def nearest_label(levels: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """For each gray value 0..255, the distance to the nearest level and the number of that level.
+
+    Levels 0 and 85: 84 has a distance of 1, and level number 1.
+    """
+    distances = np.abs(np.arange(256)[:, None] - np.array(levels))
+    return distances.min(1), distances.argmin(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from camus import RefusalError, pictures, pixels
+from camus import pictures, pixels
 from camus.cli import counted
 from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS
 from camus.metadata import PICTURES, Description, Row
@@ -19,10 +19,7 @@ from camus.splits import ef_band, worse_quality
 def previews(
     master: Path, subsets: Mapping[str, Sequence[Row]], description: Description
 ) -> dict[str, bytes]:
-    """The pictures of a dataset as PNG files, by file name: charts of all subsets, and the sheets.
-
-    Raises RefusalError for a file of the master that is not a picture.
-    """
+    """The pictures of a dataset as PNG files, by file name: charts, and the sheets of train."""
     legend, instants, bands, qualities = [], [], [], []  # one item per subset
     for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
         rows_of = defaultdict(list)
@@ -45,20 +42,10 @@ def previews(
     return dict(zip(PICTURES, encoded, strict=True))
 
 
-def _read(path: Path) -> Picture:
-    """A gray picture. Decoded from bytes: cv2.imread fails on Windows if the path has an umlaut."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if picture is None:
-        raise RefusalError(f"{path} is not a picture: run the generator with --overwrite")
-    return np.asarray(picture, np.uint8)
-
-
 def _sheets(master: Path, train: Sequence[Row], description: Description) -> list[Picture]:
     """The contact sheets of train: images, masks, and images with outlines."""
     labels = description["labels"]
-    levels = np.array([x["gray_level"] for x in labels])
-    nearest = np.abs(np.arange(256)[:, None] - levels).argmin(1)
+    _, nearest = pixels.nearest_label([x["gray_level"] for x in labels])
     label_of_level = np.array([x["label"] for x in labels], np.uint8)[nearest]
     brighten = np.uint8(
         255 // max(1, *(x["label"] for x in labels))
@@ -67,7 +54,8 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     number = min(3 * pictures.COLUMNS, len(train))
     drawn = random.Random(0).sample(range(len(train)), number)
     for row in [train[index] for index in sorted(drawn)]:
-        image, mask = _read(master / row["file_name"]), _read(master / row["mask_file_name"])
+        files = ((master / row[column]).read_bytes() for column in ("file_name", "mask_file_name"))
+        image, mask = (np.asarray(pixels.decode(data, cv2.IMREAD_GRAYSCALE)) for data in files)
         images.append(pictures.thumbnail(image))
         masks.append(pictures.thumbnail(label_of_level[mask] * brighten))
         overlays.append(pictures.overlay(image, label_of_level[mask]))

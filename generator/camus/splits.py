@@ -1,50 +1,53 @@
-"""Which patient goes to train, valid or test. Pure functions; rows are those of metadata.csv."""
+"""Which patient goes to train, valid or test. Pure functions; rows are those of metadata.csv.
 
-import random
+A key is what stays together: a patient, or a pair with its mirrored copy. The order of the keys
+depends on each key alone. So a key fewer or more moves none but a few at the borders of subsets.
+"""
+
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
 from camus.facts import EF_BANDS, QUALITIES, SUBSETS, UNKNOWN
 
 
-def shuffled(keys: Iterable[str], seed: int) -> list[str]:
-    """Sorted, then shuffled; the same on every platform and version of Python."""
-    generator = random.Random(seed)
-    # Not generator.shuffle: a seed must keep giving the split that it always gave
-    random_of = {key: generator.random() for key in sorted(set(keys))}
-    return sorted(random_of, key=random_of.__getitem__)
+def draw(seed: int, text: str) -> Fraction:
+    """A random number from 0 to 1, the same for a seed and a text on every machine."""
+    digest = hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
+    return Fraction(int(digest, 16), 16 ** len(digest))
 
 
-def subset_sizes(total: int, ratios: Sequence[float]) -> list[int]:
-    """How many of a total go to each subset: rounded by largest remainders.
+def in_random_order(
+    keys: Iterable[str], seed: int, stratum_of: Mapping[str, str] | None = None
+) -> list[str]:
+    """The keys in random order; with strata, each stratum is spread evenly over the order.
 
-    A subset with a ratio above 0 gets at least one, as long as there are enough.
-    500 at 0.7, 0.2, 0.1: [350, 100, 50].
+    Four patients of stratum x and two of y may come as [x1, y1, x2, x3, y2, x4].
     """
-    sizes = [int(total * ratio) for ratio in ratios]
-    # The largest remainder first; of equal ones, that of the smaller subset
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (sizes[i] - total * ratios[i], sizes[i]))
-    for i in by_remainder[: total - sum(sizes)]:
-        sizes[i] += 1
-    for i, ratio in enumerate(ratios):
-        if ratio and not sizes[i] and max(sizes) > 1:
-            sizes[sizes.index(max(sizes))] -= 1
-            sizes[i] = 1
-    return sizes
+    order = sorted(keys, key=lambda key: draw(seed, key))
+    strata = defaultdict(list)
+    for key in order:
+        strata[stratum_of[key] if stratum_of else ""].append(key)
+    place = {}
+    for stratum, members in strata.items():
+        start = draw(seed, stratum)  # with 0 or 0.5, small strata would never reach test
+        for number, key in enumerate(members):
+            place[key] = (number + start) / len(members)
+    return sorted(order, key=place.__getitem__)
 
 
-def distribute(keys: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
-    """Distribute keys evenly: each goes to the subset that is furthest behind its share.
+def assign(order: Sequence[str], ratios: Sequence[Fraction], fold: int = 0) -> dict[str, str]:
+    """The subset of each key. Fold N takes the Nth share for test, from the end of the order.
 
-    So any run of consecutive keys is split like all of them, to within two keys per subset.
-    [a, b, c, d, e] in sizes [3, 1, 1]: a, c and e go to train, b to valid, d to test.
+    [a, b, c, d, e] at 3/5, 1/5, 1/5: a, b and c go to train, d to valid, e to test. In fold 1, d
+    goes to test, c to valid, the others to train.
     """
-    counts = [0] * len(sizes)
+    train, valid, test = ratios
     subset_of = {}
-    for number, key in enumerate(keys, 1):
-        behind = [size * number - len(keys) * n for size, n in zip(sizes, counts, strict=True)]
-        furthest = behind.index(max(behind))
-        counts[furthest] += 1
-        subset_of[key] = SUBSETS[furthest]
+    for number, key in enumerate(order):
+        place = (Fraction(2 * number + 1, 2 * len(order)) + fold * test) % 1
+        subset_of[key] = SUBSETS[0 if place < train else 1 if place < train + valid else 2]
     return subset_of
 
 
