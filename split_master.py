@@ -8,11 +8,10 @@ all is done.
 
 import argparse
 import contextlib
-import math
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -60,10 +59,8 @@ def ratio(text: str) -> str:
 
 def check_options(args: argparse.Namespace) -> None:
     """Raise RefusalError for options that contradict each other."""
-    is_random = (
-        args.ratios != RATIOS or args.seed or args.fold or args.stratify or args.by == "pair"
-    )
-    if args.subgroups and is_random:
+    random = args.ratios != RATIOS or args.seed or args.fold or args.stratify or args.by == "pair"
+    if args.subgroups and random:
         options = "--ratios, --seed, --fold, --stratify or --by pair"
         raise RefusalError(f"--subgroups cannot be combined with {options}")
     if args.stratify and args.by == "pair":
@@ -72,34 +69,23 @@ def check_options(args: argparse.Namespace) -> None:
     if sum(ratios) != 1:
         raise RefusalError(f"--ratios must sum to 1, not {' '.join(args.ratios)}")
     if args.fold and not 0 < (args.fold + 1) * ratios[-1] <= 1:
-        folds = (
-            f"a test share of {args.ratios[-1]} gives {math.floor(1 / ratios[-1])} folds"
-            if ratios[-1]
-            else "--fold needs a test share"
-        )
-        raise RefusalError(f"--fold {args.fold} is not possible: {folds}, counted from 0")
+        folds = f"{args.fold + 1} test sets with a share of {args.ratios[-1]} each"
+        raise RefusalError(f"--fold {args.fold} needs {folds}: choose a lower N, counted from 0")
 
 
-def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
+def assign(rows_of: Mapping[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
     """The subset of each key, which is a patient or a pair, at random. rows_of: the rows by key."""
-    strata = None
+    strata = {}
     if args.stratify:
-        strata = {
-            key: f"{splits.ef_band(rows)} {splits.worse_quality(rows)}"
-            for key, rows in rows_of.items()
-        }
+        for key, rows in rows_of.items():
+            strata[key] = f"{splits.ef_band(rows)} {splits.worse_quality(rows)}"
         if all(UNKNOWN in stratum for stratum in strata.values()):
             raise RefusalError(
                 "--stratify needs ejection fractions and image qualities, which the Info files of "
                 "the release have: leave --stratify out, or run the generator with these files"
             )
     order = splits.in_random_order(rows_of, args.seed, strata)
-    subset_of = splits.assign(order, [Fraction(text) for text in args.ratios], args.fold)
-    for subset, share in zip(SUBSETS, args.ratios, strict=True):
-        if Fraction(share) and subset not in subset_of.values():
-            number = cli.counted(len(order), args.by)
-            cli.say(f"{subset} is empty: {number} are too few for a share of {share}", sys.stderr)
-    return subset_of
+    return splits.assign(order, [Fraction(text) for text in args.ratios], args.fold)
 
 
 def read_lists(start: Path) -> dict[str, str]:
@@ -128,20 +114,6 @@ def read_lists(start: Path) -> dict[str, str]:
     return subset_of
 
 
-def assign_by_lists(patients: set[str], start: Path) -> dict[str, str]:
-    """The subset of each patient that is in a list. Says who is left out, and who is not there."""
-    listed = read_lists(start)
-    if not patients & listed.keys():
-        raise RefusalError(f"no patient of this master is in the lists of {start}: {LISTS}")
-    for names, what in (
-        (patients - listed.keys(), "left out, in no list"),
-        (listed.keys() - patients, "in the lists, but not in this master"),
-    ):
-        if names:
-            cli.say(f"{cli.counted(len(names), 'patient')} {what}; the first is {min(names)}")
-    return {patient: listed[patient] for patient in patients & listed.keys()}
-
-
 def split(args: argparse.Namespace) -> int:
     """Split a master as the command line says; the exit code."""
     check_options(args)
@@ -154,9 +126,15 @@ def split(args: argparse.Namespace) -> int:
     for row in rows:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
+    listed = {}
     if args.subgroups:
         how: dict[str, Any] = {"by": "lists of patients"}
-        subset_of = assign_by_lists(set(rows_of), args.subgroups)
+        listed = read_lists(args.subgroups)
+        subset_of = {patient: listed[patient] for patient in rows_of.keys() & listed.keys()}
+        if not subset_of:
+            raise RefusalError(
+                f"no patient of {master} is in the lists of {args.subgroups}: {LISTS}"
+            )
     else:
         how = {name: getattr(args, name) for name in ("ratios", "seed", "fold", "by", "stratify")}
         subset_of = assign(rows_of, args)
@@ -173,7 +151,7 @@ def split(args: argparse.Namespace) -> int:
         with contextlib.suppress(RefusalError):  # if it is none, or by pair
             earlier = read_lists(args.dataset)
     with output.new_folder(args.dataset, metadata.SPLIT, args.overwrite) as part:
-        write(part, master, subsets, description)
+        write(part, master, subsets, description, deleted)
         if args.by == "patient":
             metadata.write_lists(part, subset_of)
     adjective = "phantom " if description["phantom"] else ""
@@ -185,18 +163,36 @@ def split(args: argparse.Namespace) -> int:
     for subset, number in numbers.items():
         own = cli.counted(number["patients"], "patient"), cli.counted(number["pairs"], "pair")
         cli.say(f"{subset}: {', '.join(own)}")
-    moved = [key for key in earlier.keys() & subset_of.keys() if earlier[key] != subset_of[key]]
-    if moved:
-        patients = f"{cli.counted(len(moved), 'patient')} changed the subset"
-        cli.say(f"{patients}: to keep a split, use --subgroups {args.dataset}", sys.stderr)
+    say_who("in no list, left out", rows_of.keys() - subset_of.keys())
+    say_who("in the lists, but not in this master", listed.keys() - rows_of.keys())
+    both = earlier.keys() & subset_of.keys()
+    say_who(
+        f"now in another subset: to keep a split, use --subgroups {args.dataset}",
+        {patient for patient in both if earlier[patient] != subset_of[patient]},
+    )
+    for subset, share in zip(SUBSETS, args.ratios, strict=True):
+        if not args.subgroups and Fraction(share) and not subsets[subset]:
+            keys = cli.counted(len(subset_of), args.by)
+            cli.say(f"{subset} is empty: {keys} are too few for its share, {share}", sys.stderr)
     if args.by == "pair":
         cli.say("patients may be in several subsets, so test scores may be too high", sys.stderr)
     cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")
     return 0
 
 
+def say_who(what: str, patients: Set[str]) -> None:
+    """Say of how many patients something is true, and the first; nothing if there are none."""
+    if patients:
+        number = cli.counted(len(patients), "patient")
+        cli.say(f"{number} (the first is {min(patients)}) {what}", sys.stderr)
+
+
 def write(
-    part: Path, master: Path, subsets: Mapping[str, list[Row]], description: metadata.Description
+    part: Path,
+    master: Path,
+    subsets: Mapping[str, list[Row]],
+    description: metadata.Description,
+    deleted: int,
 ) -> None:
     """Write the pairs of a dataset, byte for byte those of the master, and what describes them.
 
@@ -219,7 +215,7 @@ def write(
     for name, picture in previews(master, subsets, description).items():
         (part / name).write_bytes(picture)
     example = next(f"{s}/{rows[0]['mask_file_name']}" for s, rows in subsets.items() if rows)
-    (part / "README.md").write_bytes(card(description, example).encode())
+    (part / "README.md").write_bytes(card(description, example, deleted).encode())
     metadata.write_description(part, description)
 
 

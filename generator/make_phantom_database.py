@@ -82,7 +82,7 @@ def make_database(args: argparse.Namespace) -> int:
     description = {"made_by": metadata.PHANTOMS, "phantom": True, **options}
     numbers = range(1, args.patients + 1)
     names = (f"patient{number:04}" for number in numbers)
-    subset_of = splits.assign(splits.in_random_order(names, args.seed), RATIOS)
+    subset_of = splits.assign(splits.in_random_order(names, args.seed, {}), RATIOS)
     with output.new_folder(args.folder, metadata.PHANTOMS, args.overwrite) as part:
         (part / "database_nifti").mkdir()
         write = partial(write_patient, part / "database_nifti", args.frames, args.seed)

@@ -1,31 +1,79 @@
 """README.md of a dataset: its card, as the Hugging Face hub reads it and as people do."""
 
 import json
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from camus import facts
 from camus.metadata import Description
 
+HUB_SIZES = {
+    10**3: "n<1K",
+    10**4: "1K<n<10K",
+    10**5: "10K<n<100K",
+    10**6: "100K<n<1M",
+    10**7: "1M<n<10M",
+}
 
-def card(description: Description, example: str) -> str:
-    """The card of a dataset, from its dataset.json. example: the path of a mask within it."""
+
+def options(settings: Mapping[str, Any]) -> str:
+    """Settings as options. {"size": 512, "views": ["2CH"]}: --size 512 --views 2CH."""
+    words: list[str] = []
+    for name, value in settings.items():
+        values = value if isinstance(value, list) else [value]
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not False and value is not None and value != []:
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return " ".join(words)
+
+
+def how_it_was_split(split: Mapping[str, Any]) -> str:
+    """The options of the split as a sentence."""
+    if "ratios" not in split:
+        return "Lists of patients say who is in which subset. No patient is in two subsets."
+    what, others = "patients", "No patient is in two subsets."
+    if split["by"] == "pair":
+        what, others = "pairs", "A patient may be in several subsets."
+    shares = " / ".join(f"{float(100 * Fraction(text)):g}" for text in split["ratios"])
+    stratified = "stratified" if split["stratify"] else "not stratified"
+    seed = f"seed {split['seed']}, fold {split['fold']}"
+    return f"Split at random: {shares} % of the {what}, {stratified}, {seed}. {others}"
+
+
+def card(description: Description, example: str, deleted: int) -> str:
+    """The card of a dataset, from its dataset.json.
+
+    example: the path of a mask within it. deleted: how many pairs of the master were deleted.
+    """
     settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
+    split, is_camus = description["split"], description["source"] == facts.SOURCE
     title = f"{description['source'].partition(',')[0]} as image/mask pairs"
-    template = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
+    number = sum(subset["pairs"] for subset in subsets.values())
+    size, template = settings["size"], Path(__file__).with_name("card.md").read_text("utf-8")
     return template.format(
         description=description,
         title=title,
         quoted_title=json.dumps(title, ensure_ascii=False),
         licence_of_hub=facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
-        size="in their own sizes"
-        if settings["fit"] == "none"
-        else "{0} x {0} pixels".format(settings["size"]),
-        frames="ED and ES frames" if settings["frames"] == "key" else "All frames from ED to ES",
+        size_category=next(word for most, word in HUB_SIZES.items() if number < most),
+        number=f"{number:,}",
+        size=f"{size} x {size} pixels"
+        if size
+        else "in their own sizes (resize them to batch them)",
+        frames="ED and ES frames" if settings["frames"] == "key" else "all frames from ED to ES",
         views=" and ".join(settings["views"]),
         counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),
-        how=", ".join(f"{option} {value}" for option, value in description["split"].items()),
+        split=how_it_was_split(split),
         levels="\n".join(f"| {x['label']} | {x['name']} | {x['gray_level']} |" for x in labels),
         gray_levels=[label["gray_level"] for label in labels],
         numbers=[label["label"] for label in labels],
         example=example,
+        options=options(settings),
+        split_options=options(split) if "ratios" in split else "--subgroups .",
+        deleted=deleted,
+        about=facts.ABOUT if is_camus else "",
+        bibtex=facts.BIBTEX if is_camus else "",
     )

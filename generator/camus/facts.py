@@ -44,3 +44,32 @@ CITATION = (
 )
 PHANTOM_SOURCE = "phantom echocardiograms, not patients"
 PHANTOM_LICENCE = "none needed: phantoms are synthetic"
+PHANTOM_CITATION = "nothing: phantoms are synthetic"
+# What a card tells of the data. Sources: the article's abstract (one cardiologist, three on 50
+# patients) and text (scanner, hospital); the challenge's page on its evaluation (ED and ES)
+ABOUT = """## About the data
+
+- Images: apical echocardiograms, taken with GE Vivid E95 scanners at the University Hospital of St
+  Etienne, France.
+- Masks of ED and ES: one cardiologist drew the contours of all 500 patients, and three drew those
+  of 50 of them. Where the ECG could not be used, ED and ES are the frames with the largest and the
+  smallest left ventricle. Who or what drew the masks of the frames between them is not published.
+- Limits: one hospital and one vendor. Some masks reach beyond the ultrasound sector; they were left
+  as they are. JPG changes gray values slightly.
+
+"""
+BIBTEX = """
+```bibtex
+@article{leclerc2019deep,
+  author = {Leclerc, Sarah and Smistad, Erik and Pedrosa, Jo{\\~a}o and {\\O}stvik, Andreas and
+            Cervenansky, Frederic and Espinosa, Florian and Espeland, Torvald and Berg, Erik Andreas
+            Rye and Jodoin, Pierre-Marc and Grenier, Thomas and Lartizien, Carole and D'hooge, Jan
+            and Lovstakken, Lasse and Bernard, Olivier},
+  title = {Deep Learning for Segmentation using an Open Large-Scale Dataset in {2D}
+           Echocardiography},
+  journal = {IEEE Transactions on Medical Imaging},
+  volume = {38}, number = {9}, pages = {2198--2210}, year = {2019},
+  doi = {10.1109/TMI.2019.2900516}
+}
+```
+"""

@@ -143,7 +143,7 @@ def describe(settings: Settings, phantom: bool) -> Description:
         "source": facts.PHANTOM_SOURCE if phantom else facts.SOURCE,
         "phantom": phantom,
         "licence": facts.PHANTOM_LICENCE if phantom else facts.LICENCE,
-        "citation": facts.PHANTOM_LICENCE if phantom else facts.CITATION,
+        "citation": facts.PHANTOM_CITATION if phantom else facts.CITATION,
         "labels": labels,
         "settings": {name: settings[name] for name in SETTINGS},
     }

@@ -18,17 +18,15 @@ def draw(seed: int, text: str) -> Fraction:
     return Fraction(int(digest, 16), 16 ** len(digest))
 
 
-def in_random_order(
-    keys: Iterable[str], seed: int, stratum_of: Mapping[str, str] | None = None
-) -> list[str]:
-    """The keys in random order; with strata, each stratum is spread evenly over the order.
+def in_random_order(keys: Iterable[str], seed: int, stratum_of: Mapping[str, str]) -> list[str]:
+    """The keys in random order; each stratum is spread evenly over it. stratum_of may be empty.
 
     Four patients of stratum x and two of y may come as [x1, y1, x2, x3, y2, x4].
     """
     order = sorted(keys, key=lambda key: draw(seed, key))
     strata = defaultdict(list)
     for key in order:
-        strata[stratum_of[key] if stratum_of else ""].append(key)
+        strata[stratum_of.get(key, "")].append(key)
     place = {}
     for stratum, members in strata.items():
         start = draw(seed, stratum)  # with 0 or 0.5, small strata would never reach test
