@@ -39,7 +39,8 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     if os.path.ismount(target) or Path.cwd().resolve().is_relative_to(target):
         reason = "is a mount point, or the current folder or above it"
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
-    _mend(target)
+    _put_back(target)
+    _remove_leftovers(target)
     _check_replaceable(target, made_by, overwrite)
     letters = secrets.token_hex(4)
     part, old = (target.with_name(f".{target.name}.camus-{kind}-{letters}") for kind in KINDS)
@@ -56,12 +57,12 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
             raise KeyboardInterrupt("nothing was changed") from None
         raise
     except OSError as error:
-        reason = words(error).replace(str(part), str(target))
+        reason = words(error).replace(str(part), str(target)).replace(str(old), str(target))
         raise RefusalError(reason if error.filename else f"{reason}: {target}") from error
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # if all went well, the work is done
-            _mend(target)
             shutil.rmtree(part, ignore_errors=True)
+            _remove_leftovers(target)
             for folder in missing:  # which are empty if the run failed
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -106,11 +107,16 @@ def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
         f"another run has put {target} in place meanwhile: nothing was changed"
     )
     try:
-        if target.exists():
-            _rename(target, old)
-            if not overwrite and (old / DATASET_JSON).exists():
-                raise came_first
-        _rename(part, target)
+        try:
+            if target.exists():
+                _rename(target, old)
+                if not overwrite and (old / DATASET_JSON).exists():
+                    raise came_first
+            _rename(part, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # if there is none, or if another run came first
+                _rename(old, target)
+            raise
     except PermissionError as error:
         reason = f"{target} cannot be replaced ({error.strerror})"
         raise RefusalError(f"{reason}: close the programs that use it") from error
@@ -122,25 +128,33 @@ def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
         _store_on_disk()
 
 
-def _mend(target: Path) -> None:
-    """Put back what a killed run renamed away, and remove what runs have left.
-
-    What cannot be renamed or removed stays, and the next run tries again.
-    """
+def _put_back(target: Path) -> None:
+    """Put back the newest folder that a killed run renamed away, if there is no target."""
     with contextlib.suppress(OSError):
-        if not target.exists():
-            earlier = [path for path in _left(target, "old")
-                       if (path / DATASET_JSON).exists() or not entries(path)]  # fmt: skip
-            if earlier:
-                _rename(max(earlier, key=lambda path: path.stat().st_mtime), target)
+        if target.exists():
+            return
+        earlier = [path for path in _left(target, "old")
+                   if (path / DATASET_JSON).exists() or not entries(path)]  # fmt: skip
+        if earlier:
+            time.sleep(PAUSES[-1])  # if a living run is between its renames, it comes first
+            _rename(max(earlier, key=lambda path: path.stat().st_mtime), target)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a target has replaced, and what killed runs have built.
+
+    Hidden files, such as .git, move to the target. What cannot be moved or removed stays, and the
+    next run tries again.
+    """
     with contextlib.suppress(OSError):
         replaced = _left(target, "old")  # before the look at the target: a run may be renaming it
         for old in replaced if (target / DATASET_JSON).exists() else []:
             (old / DATASET_JSON).unlink(missing_ok=True)  # so that no run puts the rest back
             for path in old.iterdir():
                 if is_hidden(path.name) and not (target / path.name).exists():
-                    path.rename(target / path.name)  # a .git, for example, is not ours to remove
-            shutil.rmtree(old, ignore_errors=True)
+                    path.rename(target / path.name)
+            if all(is_litter(path.name) for path in old.iterdir() if is_hidden(path.name)):
+                shutil.rmtree(old, ignore_errors=True)
     with contextlib.suppress(OSError):
         for path in _left(target, "part"):
             if time.time() - path.stat().st_mtime > DAY:
