@@ -105,8 +105,7 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
                 files |= {row["file_name"]: image_file, row["mask_file_name"]: mask_file}
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
-        reason = words(error) if isinstance(error, OSError) else str(error)
-        return Outcome([], f"frame {frame}: {reason}" if frame else reason)
+        return Outcome([], f"frame {frame}: {words(error)}" if frame else words(error))
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return Outcome(rows, "", image.axes or RELEASE_AXES, image.spacing, unclear)
@@ -125,7 +124,9 @@ def generate(args: argparse.Namespace) -> int:
     sources, problems = database.find_sources(folder, args.views, instants)
     patients = {source.patient for source in sources}
     described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
-    phantom = any(patients <= metadata.phantom_patients(description) for description in described)
+    phantoms = set[str]().union(*map(metadata.phantom_patients, described))
+    folders = {path.name for path in folder.glob("patient*") if path.is_dir()}
+    phantom = bool(phantoms) and folders <= phantoms
     with output.new_folder(args.master, metadata.GENERATOR, args.overwrite) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()

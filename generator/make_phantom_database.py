@@ -26,11 +26,7 @@ with importing():
 SPACING = 0.308  # mm, as in the release
 UNKNOWN_SYSTEM = b"\xff"  # in gzip's tenth byte (RFC 1952), since Python writes its own system
 FRAMES = 19  # NbFrame if no half sequence is written: the median of the release
-RATIOS = (
-    Fraction(8, 10),
-    Fraction(1, 10),
-    Fraction(1, 10),
-)  # of the authors' subgroups: 400, 50 and 50 patients
+RATIOS = [Fraction(n, 10) for n in (8, 1, 1)]  # of the authors' subgroups: 400, 50, 50 patients
 
 
 def nifti_gz(frames: Sequence[Picture]) -> bytes:

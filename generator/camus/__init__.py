@@ -23,9 +23,9 @@ class PairError(Exception):
     """One pair cannot be made, the others can. The text is the reason; exit code 1."""
 
 
-def words(error: OSError) -> str:
-    """What the system says of an error, without the doubled backslashes of Windows paths."""
-    return str(error).replace("\\\\", "\\")
+def words(error: Exception) -> str:
+    """What an error says; of the system's, without the doubled backslashes of Windows paths."""
+    return str(error).replace("\\\\", "\\") if isinstance(error, OSError) else str(error)
 
 
 def cannot_start(reason: str, remedy: str) -> NoReturn:
@@ -45,9 +45,8 @@ def cannot_start(reason: str, remedy: str) -> NoReturn:
 
 
 if sys.version_info < (3, 10):  # noqa: UP036
-    version = sys.version.split()[0]
     remedy = "make .venv with a newer Python, as the README shows"
-    cannot_start(f"this is Python {version}, 3.10 or newer is needed", remedy)
+    cannot_start(f"this is Python {sys.version.split()[0]}, 3.10 or newer is needed", remedy)
 
 
 @contextlib.contextmanager

@@ -19,9 +19,8 @@ Result = TypeVar("Result")
 
 # The processor cores that this process may use
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-NO_MEMORY = "Insufficient memory|bad_alloc"  # in the words of OpenCV
+# In the words of OpenCV, and of Python's RuntimeError
+NO_MEMORY = "Insufficient memory|bad_alloc|can't start new thread"
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,10 +98,7 @@ def side_by_side(
     cv2.setNumThreads(1)  # OpenCV must not add threads of its own
     pool = ThreadPoolExecutor(jobs)
     try:
-        try:
-            results = pool.map(work, items)
-        except RuntimeError as error:  # from Python's word for it: can't start new thread
-            raise MemoryError from error
+        results = pool.map(work, items)
         is_hidden = sys.stderr is None or not sys.stderr.isatty()
         return list(tqdm(results, unit=unit, total=len(items), disable=is_hidden))
     finally:
@@ -124,12 +120,10 @@ def run(
         code = int(stop.code or 0)
     except BrokenPipeError:  # from --help: nobody reads it any more, which Python 3.10 minds
         code = 0
-    except OSError as error:
+    except (OSError, RefusalError) as error:
         say(f"{parser.prog}: {words(error)}", sys.stderr)
-    except RefusalError as error:
-        say(f"{parser.prog}: {error}", sys.stderr)
-    except (MemoryError, cv2.error) as error:
-        if isinstance(error, cv2.error) and not re.search(NO_MEMORY, str(error)):
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error)):
             raise
         remedy = "close other programs, or use fewer --jobs of the generator"
         say(f"{parser.prog}: out of memory or threads: {remedy}", sys.stderr)

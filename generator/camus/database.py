@@ -1,6 +1,5 @@
 """What lies in a database_nifti: sources, Info files, and why something gives no pair."""
 
-import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -59,33 +58,29 @@ def find_database(chosen: Path | None) -> Path:
         for subfolder in SUBFOLDERS:
             if _has_patients(root / subfolder):
                 return root / subfolder
+    archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
+    if archives and not any(entries(path) for path in named):
+        raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")
     if named:
         raise RefusalError(f"{named[0]} is not a folder of patients, {_hint(named[0])}")
-    archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
-    if archives:
-        raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")
     raise RefusalError(f"{chosen or Path(*DEFAULTS)} does not exist: {DOWNLOAD}")
 
 
 def _has_patients(folder: Path) -> bool:
     """Whether a folder has a folder of a patient, or a link in the place of one."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        names = (path.name.casefold() for path in entries(folder) if not path.is_file())
-        return any(name.startswith("patient") for name in names)
-    return False
+    inside = entries(folder) if folder.is_dir() else []
+    names = [path.name.casefold() for path in inside if not path.is_file()]
+    return any(name.startswith("patient") for name in names)
 
 
 def _hint(path: Path) -> str:
     """What is found where NIfTI files were expected, and what to do."""
-    if not path.is_dir():
-        names, shown = [path.name], "it is a file"
-    else:
-        inside = entries(path)
-        if groups := [folder.name for folder in inside if _has_patients(folder)]:
-            found = f"they are in {', '.join(groups[:5])} below it"
-            return f"{found}: choose one, such as {path / groups[0]}"
-        names = [folder.name for folder in inside]
-        shown = f"it holds {', '.join(names[:5]) or 'nothing'}"
+    inside = entries(path) if path.is_dir() else [path]
+    if groups := [folder.name for folder in inside if _has_patients(folder)]:
+        found = f"they are in {', '.join(groups[:5])} below it"
+        return f"{found}: choose one, such as {path / groups[0]}"
+    names = [folder.name for folder in inside]
+    shown = f"it holds {', '.join(names[:5]) or 'nothing'}" if path.is_dir() else "it is a file"
     for pattern, hint in HINTS.items():
         if any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names):
             return f"{shown}: {hint}"
@@ -158,10 +153,10 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
     Both are empty if there is no such file. Raises OSError if it cannot be read.
     """
     path = source.image.with_name(f"Info_{source.view}.cfg")
-    is_file, name = path.is_file(), f"{source.patient}/{path.name}"
-    if not is_file and not path.is_symlink() and not path.exists():
+    if not path.exists() and not path.is_symlink():
         return {}, []
-    text = path.read_text("utf-8-sig", errors="replace") if is_file else ""
+    name = f"{source.patient}/{path.name}"
+    text = path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
     info: Info = {}
     unclear = []
     for line in text.splitlines():
@@ -187,13 +182,13 @@ def instants_shown(source: Source, info: Info, count: int) -> list[str]:
         if count != 1:
             raise PairError(f"the image has {count} frames, a key frame has one")
         return [source.instant]
+    numbers = range(1, count + 1)
     stated = [instant for instant in KEY_INSTANTS if instant in info]
     ends = {info[instant]: instant for instant in stated}  # by the number of the frame
-    is_outside = any(not 1 <= number <= count or number % 1 for number in ends)
+    is_outside = any(number not in numbers for number in ends)
     is_one_frame = len(ends) < len(stated)
     if is_outside or is_one_frame or info.get("NbFrame", count) != count:
         lines = ", ".join(f"{k}: {info[k]:g}" for k in (*KEY_INSTANTS, "NbFrame") if k in info)
         raise PairError(f"the image has {count} frames, its Info file says {lines}")
-    numbers = range(1, count + 1)
     first, last = min(ends, default=0), max(ends, default=0)
     return [ends.get(n, facts.BETWEEN if first < n < last else facts.UNKNOWN) for n in numbers]

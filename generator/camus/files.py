@@ -17,8 +17,7 @@ def entries(folder: Path) -> list[Path]:
 
     Litter and hidden files (.git, for example) are passed over.
     """
-    visible = (path for path in folder.iterdir() if not is_hidden(path.name))
-    return sorted(visible)
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
 
 
 def is_hidden(name: str) -> bool:

@@ -67,8 +67,7 @@ def read_rows(folder: Path) -> list[Row]:
             reader = csv.DictReader(file)
             rows, columns = list(reader), list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = words(error) if isinstance(error, OSError) else error
-        raise RefusalError(f"{path} cannot be read ({reason}): {remedy}") from error
+        raise RefusalError(f"{path} cannot be read ({words(error)}): {remedy}") from error
     for column in (*REQUIRED, *columns):
         if columns.count(column) != 1:
             raise RefusalError(f"{path} needs one column {column!r}: {remedy}")

@@ -37,25 +37,15 @@ QUIET = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
 
 
 class Scan(NamedTuple):
-    """What a file holds.
+    """What a file holds: its array transposed, never flipped, as SimpleITK reads it."""
 
-    frames: one uint8 array of shape (height, width) per frame, rows from the top. It is the array
-        of the file transposed, never flipped, as SimpleITK reads it.
-    spacing: the size of a pixel in x and y, mm, as the header says: it may be 0 or not a number.
-    axes: where x and y point in the patient, as nibabel names it: LP is left and posterior. Empty
-        if the header does not say.
-    """
-
-    frames: list[npt.NDArray[np.uint8]]
-    spacing: tuple[float, float]
-    axes: str
+    frames: list[npt.NDArray[np.uint8]]  # each of shape (height, width), rows from the top
+    spacing: tuple[float, float]  # of pixels in x and y, mm; as in the header, so 0 or NaN, too
+    axes: str  # where x and y point in the patient: LP is left and posterior; empty if not stated
 
 
 def _reader(data: bytes) -> Callable[[int], bytes]:
-    """A function that gives the next bytes of a file, inflated if they are compressed.
-
-    It gives fewer at the end of the file. Raises PairError if that is not the end of the stream.
-    """
+    """A function that gives the next bytes of a file, inflated; fewer at its end, or PairError."""
     if data[:2] != GZIP:
         return io.BytesIO(data).read
     inflater = inflate.decompressobj(wbits=31)
@@ -67,9 +57,8 @@ def _reader(data: bytes) -> Callable[[int], bytes]:
         if len(block) < size and not inflater.eof:  # at its end, gzip's checksum is verified
             raise PairError("is cut short: download it again")
         if len(block) < size and inflater.unused_data.strip(b"\0"):
-            raise PairError(
-                "holds more data than a gzip file, or several of them: download it again"
-            )
+            reason = "holds more data than a gzip file, or several of them"
+            raise PairError(f"{reason}: download it again")
         return block
 
     return take
@@ -84,8 +73,7 @@ def read(
 
     to_8_bits: makes a uint8 frame from the scaled values of a frame, both (height, width).
     sides: how long the sides of a frame must be, mm; None if the header may say nothing.
-
-    Raises PairError, with the name of the file: damaged, or not frames of a NIfTI-1. Raises
+    Raises PairError, which names the file, unless it holds undamaged frames of a NIfTI-1, and
     OSError if it cannot be read.
     """
     try:
@@ -96,19 +84,18 @@ def read(
         width, height, *rest = header.get_data_shape()
         millimetres = width * spacing[0], height * spacing[1]
         if sides and not all(sides[0] <= side <= sides[1] for side in millimetres):
-            size = "{:.3g} x {:.3g} mm".format(*millimetres)
-            raise PairError(
-                f"would be {size}: the header has lost its pixel size, or the frames are not on "
-                "the last axis; use the original file"
-            )
+            found = "would be {:.3g} x {:.3g} mm".format(*millimetres)
+            reason = "the header has lost its pixel size, or the frames are not on the last axis"
+            raise PairError(f"{found}: {reason}; use the original file")
         dtype, scaling = header.get_data_dtype(), header.get_slope_inter()
         offset = int(header["vox_offset"]) or header.single_vox_offset  # 0: not filled in
         take(offset - HEADER_SIZE)
         frames = []
         count = math.prod(rest)
+        size = width * height * dtype.itemsize
         for number in range(1, count + 1):
-            block = take(width * height * dtype.itemsize)
-            if len(block) < width * height * dtype.itemsize:
+            block = take(size)
+            if len(block) < size:
                 raise PairError("is cut short: download it again")
             values = np.frombuffer(block, dtype).reshape(height, width)
             try:
@@ -117,9 +104,9 @@ def read(
                 raise PairError(f"frame {number} {error}" if count > 1 else str(error)) from None
         if take(1):
             raise PairError("holds more data than its header announces")
-        has_axes = header["sform_code"] or header["qform_code"]
-        affine = header.get_best_affine() if has_axes else np.zeros((4, 4))
-        return Scan(frames, spacing, _axes(affine.tobytes()))
+        is_placed = header["sform_code"] or header["qform_code"]
+        axes = _axes(header.get_best_affine().tobytes()) if is_placed else ""
+        return Scan(frames, spacing, axes)
     except PairError as error:
         reason = str(error)
     except (zlib.error, inflate.error) as error:

@@ -40,7 +40,7 @@ def draw_patient(seed: int, number: int, view: str) -> Patient:
         size=SIZES[number % len(SIZES)],
         length=rng.uniform(0.44, 0.56),  # of the left ventricle's cavity, from apex to valve
     )
-    patient.view, patient.seed = view, [seed, number, VIEWS.index(view)]
+    patient.seed = [seed, number, VIEWS.index(view)]
     rng = np.random.default_rng(patient.seed)
     patient.quality = str(rng.choice(list(CONTRAST), p=[0.5, 0.35, 0.15]))
     patient.half_width = patient.length * (0.37 - 0.0012 * patient.ef + rng.uniform(-0.03, 0.03))
@@ -94,24 +94,19 @@ def ventricle(patient: Patient, phase: float) -> tuple[Points, Points]:
 
 def draw_mask(patient: Patient, phase: float) -> Picture:
     """The label of each pixel: the left ventricle, and the left atrium below it."""
-    mask = np.zeros(patient.size[::-1], np.uint8)
+    width, height = patient.size
+    mask = np.zeros((height, width), np.uint8)
     cavity, outer = ventricle(patient, phase)
     (hinge, base), angle = cavity[-1], np.linspace(0, np.pi, 32)
     across = hinge * np.cos(angle) + 0.07 * np.sin(2 * angle)  # it bulges
     atrium = np.stack([across, base + patient.atrium * np.sin(angle)], 1)
-    for points, label in ((outer, MYOCARDIUM), (atrium, ATRIUM), (cavity, CAVITY)):
-        paint(mask, patient, points, label)
-    return mask
-
-
-def paint(mask: Picture, patient: Patient, points: Points, label: int) -> None:
-    """Fill an area, given by points (across, along), with a label."""
-    height, width = mask.shape
     sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
-    turned = points @ [[cos, sin], [-sin, cos]] + (patient.shift, DEPTH)
-    pixels = turned * height + ((width - 1) / 2, 0)
-    # OpenCV counts in 16ths of a pixel: shift 4
-    cv2.fillPoly(mask, [np.round(pixels * 16).astype(np.int32)], label, shift=4)
+    for points, label in ((outer, MYOCARDIUM), (atrium, ATRIUM), (cavity, CAVITY)):
+        turned = points @ [[cos, sin], [-sin, cos]] + (patient.shift, DEPTH)
+        pixels = turned * height + ((width - 1) / 2, 0)
+        # OpenCV counts in 16ths of a pixel: shift 4
+        cv2.fillPoly(mask, [np.round(pixels * 16).astype(np.int32)], label, shift=4)
+    return mask
 
 
 def texture(height: int, rng: Generator) -> Floats:

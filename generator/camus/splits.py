@@ -55,9 +55,7 @@ def ef_band(rows: Sequence[Mapping[str, str]]) -> str:
         ef = float(next(row["ef"] for row in rows if row.get("ef")))
     except (StopIteration, ValueError):  # not given, or changed by hand
         return UNKNOWN
-    if ef <= 45:
-        return EF_BANDS[0]
-    return EF_BANDS[1] if ef < 55 else EF_BANDS[2]
+    return EF_BANDS[0 if ef <= 45 else 1 if ef < 55 else 2]
 
 
 def worse_quality(rows: Sequence[Mapping[str, str]]) -> str:
