@@ -5,12 +5,13 @@ Canvases are uint8 arrays of shape (height, width, 3), blue first, on white.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from camus.facts import UNKNOWN
-from camus.pixels import Picture, fit_box
+from camus.pixels import Picture, fit_box, on_black
 
 Colour = tuple[int, int, int]
 Legend = Sequence[tuple[str, Colour]]
@@ -18,7 +19,10 @@ Legend = Sequence[tuple[str, Colour]]
 COLUMNS, THUMBNAIL, GAP = 6, 152, 10
 WIDTH = COLUMNS * (THUMBNAIL + GAP) + GAP  # 982 pixels: GitHub shows a README at 830
 LINE = 20  # height of a line of text, pixels
-FONT, TEXT = cv2.FONT_HERSHEY_SIMPLEX, (40, 40, 40)
+TEXT = (40, 40, 40)
+# OpenCV 5 has a font whose zero has no stroke through it
+PLAIN_FONT: Any = cv2.FontFace("uni") if hasattr(cv2, "FontFace") else None
+CHART = 660  # width of a chart, pixels
 BARS = 140  # the left end of bars; their names are at its left
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
 YELLOW, VERMILLION, SKY = (66, 228, 240), (0, 94, 213), (233, 180, 86)
@@ -30,8 +34,12 @@ SUBSET_COLOURS = (BLUE, ORANGE, GREEN)  # of train, valid, test
 def write_text(canvas: Picture, text: str, x: int, y: int) -> None:
     """Write lines of text. x, y: the left end of the first base line."""
     for number, line in enumerate(text.split("\n")):
-        line = line.encode("ascii", "replace").decode()  # OpenCV 4 cannot draw other letters
-        cv2.putText(canvas, line, (x, y + number * LINE), FONT, 0.5, TEXT, 1, cv2.LINE_AA)
+        line = line.encode("ascii", "replace").decode()  # OpenCV cannot draw all other letters
+        place = x, y + number * LINE
+        if PLAIN_FONT:
+            cv2.putText(canvas, line, place, TEXT, PLAIN_FONT, 15)
+        else:
+            cv2.putText(canvas, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, TEXT, 1, cv2.LINE_AA)
 
 
 def heading(title: str, legend: Legend) -> Picture:
@@ -39,9 +47,9 @@ def heading(title: str, legend: Legend) -> Picture:
     canvas = np.full((LINE * (len(legend) + 2), WIDTH, 3), 255, np.uint8)
     write_text(canvas, title, GAP, LINE)
     for number, (name, colour) in enumerate(legend, 2):
-        for fill, thickness in ((colour, -1), (TEXT, 1)):  # the square, and its outline
-            corners = (GAP, number * LINE - 12), (GAP + 12, number * LINE)
-            cv2.rectangle(canvas, *corners, fill, thickness)
+        corners = (GAP, number * LINE - 12), (GAP + 12, number * LINE)
+        cv2.rectangle(canvas, *corners, colour, cv2.FILLED)
+        cv2.rectangle(canvas, *corners, TEXT)  # its outline
         write_text(canvas, name, GAP + LINE, number * LINE)
     return canvas
 
@@ -51,9 +59,7 @@ def thumbnail(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
     box = fit_box(width, height, (1, 1), THUMBNAIL, "pad")
     small = cv2.resize(picture, (box.width, box.height), interpolation=cv2.INTER_AREA)
-    below, right = THUMBNAIL - box.top - box.height, THUMBNAIL - box.left - box.width
-    square = cv2.copyMakeBorder(small, box.top, below, box.left, right, cv2.BORDER_CONSTANT)
-    return np.asarray(square, np.uint8)
+    return on_black(np.asarray(small, np.uint8), box)
 
 
 def overlay(image: Picture, labels: Picture) -> Picture:
@@ -84,19 +90,23 @@ def sheet(title: str, legend: Legend, tiles: Sequence[Picture], captions: Sequen
 
 
 def chart(title: str, kinds: Sequence[str], values: Sequence[Sequence[str]]) -> Picture:
-    """What share of each subset's values is of each kind, or unknown: a bar per subset, percent."""
+    """What share of each subset's values is of each kind, or unknown: a bar per subset, percent.
+
+    The chart takes the left CHART pixels of its canvas.
+    """
     kinds = [kind for kind in (*kinds, UNKNOWN) if any(kind in own for own in values)]
-    height = 2 * LINE + (LINE * len(values) + GAP) * len(kinds)
+    height = 2 * LINE + (LINE * sum(map(bool, values)) + GAP) * len(kinds)
     canvas = np.full((height, WIDTH, 3), 255, np.uint8)
     write_text(canvas, title, GAP, LINE)
     y = LINE
     for kind in kinds:
         write_text(canvas, kind, GAP, y + LINE + 2)
         for own, colour in zip(values, SUBSET_COLOURS, strict=True):
-            share = own.count(kind) / max(1, len(own))
-            right = BARS + round((WIDTH - BARS - 80) * share)
-            canvas[y + 6 : y + 22, BARS:right] = colour
-            write_text(canvas, f"{100 * share:.1f}", right + GAP, y + LINE)
-            y += LINE
+            if own:  # an empty subset has no shares
+                share = own.count(kind) / len(own)
+                right = BARS + round((CHART - BARS - 80) * share)
+                canvas[y + 6 : y + 22, BARS:right] = colour
+                write_text(canvas, f"{100 * share:.1f}", right + GAP, y + LINE)
+                y += LINE
         y += GAP
     return canvas

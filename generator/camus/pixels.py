@@ -100,8 +100,8 @@ def resize_labels(labels: Picture, width: int, height: int) -> Picture:
 
 
 def on_black(image: Picture, box: Box) -> Picture:
-    """The picture: an image at its place, black around it."""
-    picture = np.zeros((box.picture_height, box.picture_width), np.uint8)
+    """The picture: an image, which may have colours, at its place, black around it."""
+    picture = np.zeros((box.picture_height, box.picture_width, *image.shape[2:]), np.uint8)
     picture[box.top : box.top + box.height, box.left : box.left + box.width] = image
     return picture
 

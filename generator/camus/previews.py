@@ -37,9 +37,15 @@ def previews(
         pictures.chart("Ejection fraction: % of patients", EF_BANDS, bands),
         pictures.chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
     ])  # fmt: skip
-    canvases = [statistics, *_sheets(master, subsets["train"], description)]
+    canvases = [statistics[:, : pictures.CHART], *_sheets(master, subsets["train"], description)]
     encoded = [pixels.encode(canvas, "png", 0) for canvas in canvases]
     return dict(zip(PICTURES, encoded, strict=True))
+
+
+def _some(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows, drawn at random, the same each time."""
+    drawn = random.Random(0).sample(range(len(rows)), min(most, len(rows)))
+    return [rows[index] for index in sorted(drawn)]
 
 
 def _sheets(master: Path, train: Sequence[Row], description: Description) -> list[Picture]:
@@ -47,13 +53,12 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     labels = description["labels"]
     _, nearest = pixels.nearest_label([x["gray_level"] for x in labels])
     label_of_level = np.array([x["label"] for x in labels], np.uint8)[nearest]
-    brighten = np.uint8(
-        255 // max(1, *(x["label"] for x in labels))
-    )  # a gray level of 1 or 3 looks black
+    brighten = np.uint8(255 // max(x["label"] for x in labels))  # levels 1 and 3 look black
     images, masks, overlays, captions = [], [], [], []
-    number = min(3 * pictures.COLUMNS, len(train))
-    drawn = random.Random(0).sample(range(len(train)), number)
-    for row in [train[index] for index in sorted(drawn)]:
+    copies = [row for row in train if row["mirrored"] == "1"]
+    shown = _some([row for row in train if row["mirrored"] != "1"], 3 * pictures.COLUMNS)
+    shown += _some(copies, 3 * pictures.COLUMNS - len(shown))
+    for row in shown:
         files = ((master / row[column]).read_bytes() for column in ("file_name", "mask_file_name"))
         image, mask = (np.asarray(pixels.decode(data, cv2.IMREAD_GRAYSCALE)) for data in files)
         images.append(pictures.thumbnail(image))
@@ -66,9 +71,11 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     pairs = counted(len(train), "phantom pair" if description["phantom"] else "pair")
     title = f"train: {len(captions)} of {pairs}"
     grays = [(f"{x['name']}: {x['gray_level']}", (int(x["label"] * brighten),) * 3) for x in labels]
+    is_brighter = any(x["label"] * brighten != x["gray_level"] for x in labels)
+    note = ", drawn brighter than in the files" if is_brighter else ""
     colours = [(x["name"], pictures.STRUCTURE_COLOURS[x["label"]]) for x in labels if x["label"]]
     return [
         pictures.sheet(title, [], images, captions),
-        pictures.sheet(title, grays, masks, captions),
+        pictures.sheet(f"{title}{note}", grays, masks, captions),
         pictures.sheet(title, colours, overlays, captions),
     ]
