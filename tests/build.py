@@ -1,4 +1,4 @@
-"""Tiny NIfTI files whose right answer is known, made with nibabel's own writer."""
+"""Tiny NIfTI files whose right answer is known, and what several files of tests use."""
 
 import csv
 import gzip
@@ -13,6 +13,11 @@ import cv2
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+import pytest
+
+posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows or Wine has other links, permissions, pipes or signals"
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +30,10 @@ SCRIPTS = (GENERATOR, PHANTOM, SPLIT)
 DATABASE = Path("Große Daten", "database_nifti")
 MASTER, DATASET = Path("CAMUS master"), Path("the dataset")
 
+# Of a master, as dataset.json tells them
+SETTINGS = {"frames": "key", "views": ["2CH", "4CH"], "image_quality": [], "masks": "gray",
+            "structures": ["lv", "myo", "la"], "format": "jpg", "jpg_quality": 95, "size": 16,
+            "fit": "pad", "mirror": False}  # fmt: skip
 NAME = "patient0001_2CH_ED"
 INFO = {"Sex": "F", "Age": 56, "ImageQuality": "Good", "EF": 54, "FrameRate": 48.4}
 # 16 wide, 10 high, every pixel different, nothing symmetric
@@ -111,9 +120,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def process(words: list[str]) -> "subprocess.Popen[str]":
     """A process that hears Ctrl-C even where the tests run in the background."""
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    return subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen)
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if sys.platform != "win32":
+        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(words, text=True, **options)
 
 
 def run(*words: object, **options: Any) -> tuple[int, str, str]:

@@ -2,14 +2,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import CAMUSImageMaskDatasetGenerator
 import make_phantom_database
 import split_master
+from camus import database
 
 Done = tuple[int, str, str]  # exit code, stdout and stderr
 Run = Callable[..., Done]
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def script(main: Callable[[Sequence[str]], int]) -> Any:
@@ -40,5 +45,8 @@ def says(text: str, facts: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def _in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test runs in a folder of its own; see DATABASE, MASTER and DATASET of build.py."""
+    """Every test runs in a folder of its own, as if the scripts lay in the folder `repo` there."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(database, "ROOT", tmp_path / "repo")
+    monkeypatch.setattr(split_master, "__file__", str(tmp_path / "repo/split_master.py"))
+    monkeypatch.setattr("sys.argv", [str(Path("generator", "script.py"))])

@@ -1,49 +1,85 @@
 """The scripts as programs: installation, Ctrl-C, full disks, closed pipes, calls from Python."""
 
 import os
+import re
 import shutil
 import signal
+import struct
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 
-from . import build
-from .build import DATABASE, DATASET, GENERATOR, MASTER, PHANTOM, SPLIT, run
-from .conftest import Run, refusal, says
+from camus import cli, words
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits, pipes and signals")
+from . import build
+from .build import DATABASE, DATASET, GENERATOR, MASTER, PHANTOM, SPLIT, posix, run
+from .conftest import Run, refusal
 
 
 @pytest.mark.parametrize("script", build.SCRIPTS)
 def test_each_script_finds_its_library(script: Path) -> None:
     """Though another camus is on the path, and the folder of the script is not."""
     Path("camus.py").write_text("raise SystemExit('the wrong one')")
-    environment = {**os.environ, "PYTHONPATH": ".", "PYTHONSAFEPATH": "1"}
+    environment = {**os.environ, "PYTHONPATH": ".", "PYTHONSAFEPATH": "1", "COLUMNS": "80"}
     code, out, err = run(script, "--help", env=environment)
     assert (code, err) == (0, "") and all(len(line) <= 80 for line in out.splitlines())
 
 
-@pytest.mark.parametrize("script", build.SCRIPTS)
-def test_a_wrong_installation_takes_one_line_with_the_remedy(script: Path) -> None:
-    shutil.copytree(build.ROOT / "generator", "generator")
-    shutil.copy(SPLIT, ".")
-    name = script.relative_to(build.ROOT)
-    line = refusal(run("-S", name))  # without site-packages
-    command = f"run {sys.executable} -m pip install -r {Path('requirements.txt').absolute()}\n"
-    assert line == f"{script.name}: cannot start, No module named 'numpy': {command}"
-    old = "import runpy, sys; sys.version_info = (3, 9, 1); sys.version = '3.9.1'"
-    start = "del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    line = refusal(run("-c", f"{old}; {start}", name))
-    assert says(line, f"{script.name}: ; 3.9.1; 3.10; .venv; README")
-    python = Path(".venv", "Scripts/python.exe" if os.name == "nt" else "bin/python").absolute()
-    build.write(python, b"")
-    assert refusal(run("-S", name)).endswith(f": run the script with {python}\n")
+# Runs a script after a change of Python
+RUNNER = ("import runpy, sys, sysconfig; del sys.argv[0]; sysconfig.get_path = lambda name: 'lib'; "
+          "sys.prefix = sys.base_prefix; sys.path.insert(0, 'lib'); {}; "
+          "runpy.run_path(sys.argv[0], run_name='__main__')")  # fmt: skip
+NO_NUMPY, PIP = "No module named 'numpy': ", "run {python} -m pip install -r {requirements}"
+
+
+@pytest.mark.parametrize(("script", "file", "content", "change", "said"), [
+    (SPLIT, "lib/x", "", "0", NO_NUMPY + PIP),
+    (PHANTOM, "lib/EXTERNALLY-MANAGED", "", "0", NO_NUMPY + "make .venv, as the README shows"),
+    (SPLIT, "lib/EXTERNALLY-MANAGED", "", "sys.prefix = 'a venv'", NO_NUMPY + PIP),
+    (GENERATOR, "{venv}", "", "0", NO_NUMPY + "run the script with {venv}"),
+    (GENERATOR, "lib/x", "", "sys.version_info = (3, 9, 1); sys.version = '3.9.1 (x)'", "this is "
+     "Python 3.9.1, 3.10 or newer is needed: make .venv with a newer Python, as the README shows"),
+    (SPLIT, "lib/numpy.py", "raise ImportError('two\\nlines')", "", "two lines: " + PIP),
+    (PHANTOM, "lib/cv2.py", "raise OSError('no disk')", "", "OSError('no disk'): " + PIP),
+    (GENERATOR, "lib/nibabel.py", "raise KeyError(1)", "", "KeyError(1): " + PIP),
+    (GENERATOR, "lib/tqdm.py", "1 / 0", "", "ZeroDivisionError('division by zero'): " + PIP),
+])  # fmt: skip
+def test_what_keeps_a_script_from_starting_takes_one_line(
+    script: Path, file: str, content: str, change: str, said: str
+) -> None:
+    """With the remedy. A change of Python runs without its packages."""
+    folder = Path("the scripts").absolute()
+    shutil.copytree(build.ROOT / "generator", folder / "generator")
+    shutil.copy(SPLIT, folder)
+    venv = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    paths = {"python": sys.executable, "venv": venv, "requirements": folder / "requirements.txt"}
+    quoted = {name: f'"{path}"' if " " in str(path) else path for name, path in paths.items()}
+    build.write(Path(file.format(venv=venv)), content.encode())
+    build.write_pair(DATABASE)
+    start = ("-c", RUNNER.format(change or "0"), folder / script.relative_to(build.ROOT))
+    line = refusal(run(*["-SE"] * bool(change), *start, DATABASE, MASTER))
+    assert line == f"{script.name}: cannot start, {said.format(**quoted)}\n"
+
+
+def test_paths_of_windows_are_said_as_they_are() -> None:
+    assert words(OSError(2, "Not there", "C:\\a\\b")) == "[Errno 2] Not there: 'C:\\a\\b'"
+
+
+def test_a_file_that_cannot_be_made_is_named_in_the_target(generate: Run, monkeypatch: Any) -> None:
+    def refuse(path: Path, _: bytes) -> None:
+        raise OSError(28, "No space left", str(path))
+
+    build.write_pair(DATABASE)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    path = MASTER.resolve() / "images" / f"{build.NAME}.jpg"
+    assert refusal(generate(DATABASE, MASTER)) == f"script.py: [Errno 28] No space left: '{path}'\n"
 
 
 def test_importing_changes_no_signal_handler_and_the_split_needs_no_nibabel() -> None:
@@ -52,22 +88,58 @@ def test_importing_changes_no_signal_handler_and_the_split_needs_no_nibabel() ->
     assert run("-c", code + check, cwd=build.ROOT) == (0, "", "")
 
 
-def state_of_the_program() -> tuple[object, ...]:
-    return signal.getsignal(signal.SIGINT), cv2.getNumThreads(), sys.stdout, Path.cwd()
-
-
 def test_calling_a_script_changes_nothing(generate: Run, split: Run) -> None:
+    def state() -> tuple[object, ...]:
+        return signal.getsignal(signal.SIGINT), cv2.getNumThreads(), sys.stdout, Path.cwd()
+
     build.write_pair(DATABASE)
     cv2.setNumThreads(3)
-    before = state_of_the_program()
+    before = state()
     with mock.patch("cv2.imencode", side_effect=KeyboardInterrupt):
         assert generate(DATABASE, MASTER)[0] == 130
-    assert state_of_the_program() == before and not MASTER.exists()
-    thread = threading.Thread(target=generate, args=(DATABASE, MASTER))
-    thread.start()
-    thread.join()
-    assert MASTER.exists() and split(MASTER, DATASET)[0] == 0
-    assert split("--help")[0] == 0 and state_of_the_program() == before
+    assert state() == before and not MASTER.exists()
+    assert generate(DATABASE, MASTER)[0] == split(MASTER, DATASET)[0] == 0
+    assert split("--help")[0] == 0 and state() == before
+
+
+def test_work_is_done_side_by_side_and_comes_in_order() -> None:
+    barrier = threading.Barrier(3, timeout=30)  # which three threads pass together
+    cv2.setNumThreads(3)
+
+    def work(item: int) -> tuple[int, int]:
+        time.sleep(0.05 * (item % 3 == 0))
+        barrier.wait()
+        return item, cv2.getNumThreads()
+
+    assert cli.side_by_side(work, range(6), 3, "file") == [(item, 1) for item in range(6)]
+
+
+def test_after_an_error_no_other_work_begins() -> None:
+    begun = []
+
+    def work(item: float) -> None:
+        begun.append(item)
+        time.sleep(item)  # of less than no second: ValueError
+
+    with pytest.raises(ValueError):
+        cli.side_by_side(work, [-1, *[0.05] * 300], 1, "file")
+    assert len(begun) < 100
+
+
+@pytest.mark.parametrize(("place", "error"), [
+    ("cv2.resize", MemoryError("Unable to allocate 9 GiB")),
+    ("cv2.resize", cv2.error("OpenCV(5) Insufficient memory (Failed to allocate 9 bytes)")),
+    ("cv2.imencode", cv2.error("std::bad_alloc")),
+    ("threading.Thread.start", RuntimeError("can't start new thread")),
+])  # fmt: skip
+def test_missing_memory_and_threads_take_one_line(generate: Run, place: str, error: Any) -> None:
+    build.write_pair(DATABASE)
+    with mock.patch(place, side_effect=error):
+        line = refusal(generate(DATABASE, MASTER))
+    remedy = "close other programs, or use fewer --jobs of the generator"
+    assert line.endswith(f": out of memory or threads: {remedy}\n")
+    with mock.patch("cv2.resize", side_effect=cv2.error("a bug")), pytest.raises(cv2.error):
+        generate(DATABASE, MASTER)
 
 
 @posix
@@ -83,8 +155,8 @@ def test_ctrl_c_leaves_everything_as_it_was() -> None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=30)[1]
-    assert (process.returncode, err.count("\n")) == (130, 1)
-    assert says(err, f"{GENERATOR.name}: ; interrupted; nothing")
+    assert process.returncode == 130
+    assert err == f"{GENERATOR.name}: interrupted; nothing was changed\n"
     assert set(Path().rglob("*")) == before
 
 
@@ -99,14 +171,16 @@ def test_a_full_disk_leaves_everything_as_it_was(generate: Run) -> None:
     build.write_pair(DATABASE, image=noise, mask=0 * noise + 1, spacing=(0.5, 0.5))
     generate(DATABASE, MASTER)
     before = build.tree(Path())
-    for script, *words in (
-        (GENERATOR, DATABASE, "new"),
-        (GENERATOR, DATABASE, MASTER, "--overwrite"),
-        (SPLIT, MASTER, DATASET),
-        (PHANTOM, DATASET, "--patients", 1),
+    for script, target, *arguments in (
+        (GENERATOR, Path("new"), DATABASE, Path("new")),
+        (GENERATOR, MASTER, DATABASE, MASTER, "--overwrite"),
+        (SPLIT, DATASET, MASTER, DATASET, "--ratios", 1, 0, 0),
+        (PHANTOM, DATASET, DATASET, "--patients", 1),
     ):
-        line = refusal(run(script, *words, preexec_fn=fill_disk))
-        assert says(line, f"{Path(script).name}: ; File too large") and build.tree(Path()) == before
+        line = refusal(run(script, *arguments, preexec_fn=fill_disk))
+        assert line.startswith(f"{script.name}: [Errno 27] File too large: ")
+        assert str(target.resolve()) in line and "camus-part" not in line
+        assert build.tree(Path()) == before
 
 
 @posix
@@ -117,11 +191,29 @@ def test_a_closed_pipe_does_not_stop_the_work(generate: Run, unbuffered: str) ->
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reader, pipe = os.pipe()
     os.close(reader)
-    for words in ((GENERATOR, DATABASE, MASTER), (SPLIT, MASTER, DATASET), (SPLIT, "--help")):
-        assert run(*words, stdout=pipe, env=environment)[::2] == (0, "")
+    for arguments in (
+        (GENERATOR, DATABASE, MASTER),
+        (SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
+        *((script, "--help") for script in build.SCRIPTS),
+    ):
+        assert run(*arguments, stdout=pipe, env=environment)[::2] == (0, "")
     os.close(pipe)
     assert build.tree(MASTER) == build.tree(Path("expected"))
     assert (DATASET / "dataset.json").exists()
+
+
+@posix
+def test_a_bar_shows_the_progress_on_a_terminal() -> None:
+    import fcntl
+    import pty
+    import termios
+
+    build.write_pair(DATABASE)
+    terminal, stderr = pty.openpty()
+    os.set_blocking(terminal, False)  # so that a missing bar is an error, not a wait
+    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    assert run(GENERATOR, DATABASE, MASTER, stderr=stderr)[0] == 0
+    assert re.search(r"100%.* 1/1 \[.*file/s\]", os.read(terminal, 9999).decode())
 
 
 @posix

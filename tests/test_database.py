@@ -7,109 +7,110 @@ from pathlib import Path
 import pytest
 
 from . import build
-from .build import DATABASE, MASTER, NAME
+from .build import DATABASE, MASTER, NAME, posix
 from .conftest import Run, refusal, says
 
 OTHER = "patient0003_4CH_ED"  # the name of a pair that is made, whatever else is in the database
-
-
-@pytest.mark.parametrize(
-    ("chosen", "files", "facts"),
-    [
-        ("", "", "CAMUS_public; database_nifti; download; make_phantom_database.py"),
-        ("data", "", "data does not exist; download; https://humanheart"),
-        ("data", "data/.DS_Store", "nothing; patient0001/patient0001_2CH_ED.nii.gz; download"),
-        ("data", "data/a data/b", "data; a; b; patient0001/patient0001_2CH_ED.nii.gz"),
-        ("data", "data/patient0001/p.mhd data/patient0001/p.raw", "patient0001; older release"),
-        ("data", "data/patient0001/Info_2CH.cfg", "data/patient0001; NIfTI; Info_2CH.cfg"),
-        ("data", f"data/{NAME}.nii.gz", "above; patient0001/patient0001_2CH_ED.nii.gz"),
-        ("data", "data/train/images/a.jpg", "train; split_master.py"),
-        ("CAMUS.zip", "CAMUS.zip", "CAMUS.zip; a file; unpack"),
-    ],
+EXPECTED, PATIENT = "patient0001/patient0001_2CH_ED.nii.gz", Path("data/patient0001")
+DOWNLOAD = "download CAMUS_public from https://humanheart-project.creatis.insa-lyon.fr/database, or"
+CHOOSE, NO_FOLDER = (
+    f"choose the folder with {EXPECTED}, or {DOWNLOAD}",
+    "is not a folder of patients",
 )
+
+
+@pytest.mark.parametrize(("chosen", "files", "said"), [
+    ("", "patients/notes.txt", f"{Path('CAMUS_public/database_nifti')} does not exist: {DOWNLOAD}"),
+    ("", "CAMUS_public.zip", "CAMUS_public.zip is an archive: unpack it into the folder CAMUS_pub"),
+    ("", "CAMUS_public/x.txt", f"CAMUS_public {NO_FOLDER}, it holds x.txt: {CHOOSE}"),
+    ("", "CAMUS_public/.DS_Store", f"CAMUS_public {NO_FOLDER}, it holds nothing: {CHOOSE}"),
+    ("", "CAMUS_public/database_nifti.zip", "it holds database_nifti.zip: unpack the archive"),
+    ("data", "", f"data does not exist: {DOWNLOAD} make phantom patients with generator/make_phan"),
+    ("data", "data/aa data/bb", f"data {NO_FOLDER}, it holds aa, bb: {CHOOSE}"),
+    ("data", f"{PATIENT}/p.mhd", f"{PATIENT} holds no NIfTI files, it holds p.mhd: these files are "
+     "of the older release, see the README"),
+    ("data", f"{PATIENT}/Info_2CH.cfg", f"{PATIENT} holds no NIfTI files, it holds Info_2CH.cfg"),
+    ("data", f"data/{NAME}.nii.gz", f"choose the folder above, which must hold {EXPECTED} and so"),
+    ("data", "data/train/images/a.jpg", "this was made from CAMUS; to split a master, use split_m"),
+    ("data", f"data/train/{EXPECTED} data/val/{EXPECTED}", f"data {NO_FOLDER}, they are in train, "
+     f"val below it: choose one, such as {Path('data/train')}"),
+    ("CAMUS.zip", "CAMUS.zip", f"CAMUS.zip {NO_FOLDER}, it is a file: unpack the archive"),
+])  # fmt: skip
 def test_other_folders_are_shown_by_what_they_hold(
-    generate: Run, chosen: str, files: str, facts: str
+    generate: Run, chosen: str, files: str, said: str
 ) -> None:
     for file in files.split():
         build.write(Path(file), b"")
     before = set(Path().rglob("*"))
-    assert says(refusal(generate(*chosen.split())), facts)
+    assert said in refusal(generate(*chosen.split()))
     assert set(Path().rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "database", "master"),
-    [
-        ("", "CAMUS_public/database_nifti", "CAMUS-master"),
-        ("", "database_nifti", "CAMUS-master"),
-        ("data out", "data/database_nifti", "out"),
-        ("data out", "data/CAMUS_public/database_nifti", "out"),
-        ("~/data ~/out", "home ä/data", "home ä/out"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "database", "master"), [
+    ("", "CAMUS_public/database_nifti", "CAMUS-master"), ("", "CAMUS_public", "CAMUS-master"),
+    ("", "database_nifti", "CAMUS-master"), ("data out", "data/database_nifti", "out"),
+    ("", "CAMUS_public/CAMUS_public/database_nifti", "CAMUS-master"),  # unpacked twice
+    ("", "CAMUS_public/database_nifti/database_nifti", "CAMUS-master"),
+    ("", "repo/CAMUS_public/database_nifti", "CAMUS-master"),  # beside the README
+    ("data out", "data/CAMUS_public/database_nifti", "out"), ("x y", "x/CAMUS_public", "y"),
+    ("~/data ~/out", "home ä/data", "home ä/out"), ("data --size 64 out", "data", "out"),
+    ("--size 64 data out --views 2CH", "data", "out"), ("data out --size 64", "data", "out"),
+])  # fmt: skip
 def test_where_a_database_is_found(
     generate: Run, monkeypatch: pytest.MonkeyPatch, arguments: str, database: str, master: str
 ) -> None:
-    monkeypatch.setenv("HOME", str(Path("home ä").absolute()))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(Path("home ä").absolute()))
+    Path("patients").mkdir()
     build.write_pair(Path(database))
     code, out, _ = generate(*arguments.split())
-    assert code == 0 and says(out, f"{database}: 1 patient; {master}: 1 pair")
+    assert code == 0 and says(out, f"{Path(database)}: 1 patient read; {Path(master)}: 1 pair")
     assert Path(master, f"images/{NAME}.jpg").exists()
 
 
-@pytest.mark.parametrize(
-    ("file", "facts"),
-    [
-        ("patient0002/notes.txt", "NIfTI"),
-        ("patient0002.zip", "a file"),
-        (f"patient0002/{NAME}.nii.gz", f"move; {DATABASE}/patient0001"),
-        (f"patient0001/redo/{NAME}.nii", f"move; {DATABASE}/patient0001"),
-        ("0002/patient0002_2CH_ED.nii.gz", f"move; {DATABASE}/patient0002"),
-        ("patient0001/patient0001_3CH_ED.nii.gz", "name; patient0001_2CH_ED.nii.gz"),
-        ("patient0001/patient0001_2CH_ES.NII.GZ", "name; patient0001_2CH_ED.nii.gz"),
-        ("heart.nii", "name; patient0001_2CH_ED.nii.gz"),
-    ],
-)
-def test_nothing_is_left_out_without_a_word(generate: Run, file: str, facts: str) -> None:
+NEEDS_NAME = "is not read: it needs a name like patient0001_2CH_ED.nii.gz"
+MOVE, NO_PATIENT = f"is not read: move it to {DATABASE}", "not the folder of a patient"
+
+
+@pytest.mark.parametrize(("file", "reason"), [
+    ("patient0002/notes.txt", "holds no NIfTI files"),
+    ("patient0002.zip", f"is a file or a broken link, {NO_PATIENT}"),
+    (f"patient0002/{NAME}.nii.gz", f"{MOVE}{os.sep}patient0001"),
+    (f"patient0001/redo/{NAME}.nii", f"{MOVE}{os.sep}patient0001"),
+    ("0002/patient0002_2CH_ED.nii.gz", f"{MOVE}{os.sep}patient0002"),
+    ("patient0001/patient0001_3CH_ED.nii.gz", NEEDS_NAME), ("heart.nii", NEEDS_NAME),
+    ("patient0001/patient0001_2CH_ES.NII.GZ", NEEDS_NAME),
+    pytest.param("link: patient0002", NO_PATIENT, marks=posix),
+    pytest.param("link: patientX", NO_PATIENT, marks=posix),
+    pytest.param("link: patient0003/patient0003_4CH_ES.nii.gz", "is a broken link", marks=posix),
+])  # fmt: skip
+def test_nothing_is_left_out_without_a_word(generate: Run, file: str, reason: str) -> None:
     build.write_pair(DATABASE, OTHER)
-    build.write(DATABASE / file, b"")
+    if file.startswith("link: "):
+        file = file.removeprefix("link: ")
+        (DATABASE / file).symlink_to("../.git/annex/objects/gone")
+    else:
+        build.write(DATABASE / file, b"")
     code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and says(out, "1 pair; 1 problem")
+    assert code == 1 and says(out, ": 1 pair written, 1 problem\n")
     named = file.removesuffix("/notes.txt")  # the folder of a patient who has no other file
-    assert err.count("\n") == 1 and err.startswith(f"{named}: ") and says(err, facts)
-
-
-@pytest.mark.parametrize(
-    "link", ["patient0002", "patientX", "patient0003/patient0003_4CH_ES.nii.gz"]
-)
-def test_broken_links_are_named(generate: Run, link: str) -> None:
-    build.write_pair(DATABASE, OTHER)
-    (DATABASE / "patient0003/notes.txt").symlink_to("gone")  # is no one's business
-    (DATABASE / link).symlink_to("../.git/annex/objects/gone")
-    code, out, err = generate(DATABASE, MASTER)
-    assert code == 1 and says(out, "1 pair; 1 problem")
-    assert err.count("\n") == 1 and err.startswith(f"{link}: ") and "broken link" in err
+    assert err.count("\n") == 1 and err.startswith(f"{named}: ") and reason in err
 
 
 def test_other_files_are_no_ones_business(generate: Run) -> None:
+    """Nor what an option leaves out, or lies more than two folders down."""
     folder = build.write_pair(DATABASE)
     for name in ("MANDATORY_CITATION.md", f"{NAME}.mhd", f"._{NAME}.nii.gz", ".hidden/x.nii.gz"):
         build.write(folder / name, b"litter")
-    for name in ("Thumbs.db", "patients.csv", "more/notes.txt", "__MACOSX/patient0001/x.nii.gz"):
+    for name in ("Thumbs.db", "patients.csv", "more/notes.txt", "__MACOSX/patient0001/x.nii.gz",
+                 "patient0001/redo/more/x.nii", "patient0002/patient0002_4CH_ED.nii.gz",
+                 "patient0003/patient0003_2CH_half_sequence.nii.gz"):  # fmt: skip
         build.write(DATABASE / name, b"litter")
-    code, out, err = generate(DATABASE, MASTER)
-    assert (code, err) == (0, "") and says(out, "1 pair; 0 problems")
-
-
-def test_what_an_option_leaves_out_is_no_problem(generate: Run) -> None:
-    build.write_pair(DATABASE)
-    for name in ("patient0002_4CH_ED", "patient0003_2CH_half_sequence"):
-        build.write(DATABASE / name.split("_")[0] / f"{name}.nii.gz", b"damaged")
     code, out, err = generate(DATABASE, MASTER, "--views", "2CH")
-    assert (code, err) == (0, "") and says(out, "1 pair; 0 problems")
+    assert (code, err) == (0, "") and says(out, "1 pair written, 0 problems")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
+@posix
 def test_what_cannot_be_read_is_not_taken_for_missing(generate: Run) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -128,8 +129,9 @@ def test_what_cannot_be_read_is_not_taken_for_missing(generate: Run) -> None:
             line = refusal(generate(folder / "closed", folder / "master"))
         finally:
             os.seteuid(user)
-    assert code == 1 and says(out, "nothing written; 2 problems")
-    first, second = err.splitlines()
-    assert says(first, f"{NAME}: ; Permission denied; {mask.name}")
-    assert says(second, "patient0002: ; Permission denied")
-    assert says(line, f"Permission denied; {closed}")
+    assert code == 1 and "nothing written, 2 problems" in out
+    denied = "[Errno 13] Permission denied: "
+    assert err == (
+        f"{NAME}: {denied}'{mask}'\npatient0002: {denied}'{folder / 'database/patient0002'}'\n"
+    )
+    assert f"{denied}'{closed}'" in line

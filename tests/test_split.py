@@ -2,286 +2,406 @@
 
 import json
 import random
-from collections import Counter, defaultdict
-from functools import partial
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import split_master
 from camus import metadata, splits
-from camus.facts import SUBSETS
+from camus.facts import LEVELS, SUBSETS
 
 from . import build
-from .build import DATABASE, DATASET, IMAGE, MASK, MASTER, encoded, rows
-from .conftest import Run, refusal
+from .build import DATASET, IMAGE, MASK, MASTER, encoded, tree
+from .build import SETTINGS as SETTINGS  # others take it from here
+from .conftest import Done, Run, refusal
 
-IMAGE_FILE, MASK_FILE = encoded(IMAGE, "jpg"), encoded(MASK * 85, "jpg")
-CSV, JSON, ROW = MASTER / "metadata.csv", MASTER / "dataset.json", ",patient0001,2CH,ED,"
-FIRST = "images/patient0001_2CH_ED.jpg", "masks/patient0001_2CH_ED.jpg"
-LISTS = ("subgroup_training.txt", "subgroup_validation.txt", "subgroup_testing.txt")
-TRAIN, VALID, TEST = (Path("CAMUS_public/database_split") / name for name in LISTS)
-SETTINGS = {"frames": "key", "views": ["2CH", "4CH"], "image_quality": [], "masks": "gray",
-            "structures": ["lv", "myo", "la"], "format": "jpg", "jpg_quality": 95, "size": 16,
-            "fit": "pad", "mirror": False}  # fmt: skip
-
-
-def make_master(patients: int, mirrored: bool = False, master: Path = MASTER) -> None:
-    """A master of four pairs per patient, with EF and qualities of any spread."""
-    rng, lines = random.Random(0), []
-    prefixes = ("", "mirrored_") if mirrored else ("",)
-    for number in range(1, patients + 1):
-        patient, ef = f"patient{number:04}", rng.choice([30, 45, 46, 50, 54, 55, 70])
-        for view in ("2CH", "4CH"):
-            quality = rng.choice(["Good", "Medium", "Poor"])
-            for instant, prefix in product(("ED", "ES"), prefixes):
-                name = f"{prefix}{patient}_{view}_{instant}.jpg"
-                build.write(master / "images" / name, IMAGE_FILE + name.encode())
-                build.write(master / "masks" / name, MASK_FILE + name.encode())
-                row = f"{patient},{view},{instant},,{int(bool(prefix))},{ef}.0,{quality},0072.50"
-                lines.append(f"images/{name},masks/{name},{row}\n")
-    head = "file_name,mask_file_name,patient,view,instant,frame,mirrored,ef,image_quality,own\n"
-    (master / "metadata.csv").write_text(head + "".join(sorted(lines)), newline="")
-    metadata.write_description(master, metadata.describe(SETTINGS, phantom=True))
+CSV, JSON, CARD = MASTER / "metadata.csv", MASTER / "dataset.json", DATASET / "README.md"
+HEAD = "file_name,mask_file_name,patient,view,instant,frame,mirrored,ef,image_quality,own\n"
+KEY, HALF = ("2CH_ED", "2CH_ES", "4CH_ED", "4CH_ES"), "4CH_half_sequence_frame02"
+ED, FRAME, BOTH = "patient0001_2CH_ED.jpg", f"patient0001_{HALF}.jpg", ("", "mirrored_")
+EFS, QUALITIES = ("", "n/a", "45.0", "45.1", "54.9", "55.0"), ("unknown", "Good", "Medium", "Poor")
+LISTED = Path("CAMUS_public", "database_split")
+NAMES = ("subgroup_training.txt", "subgroup_validation.txt", "subgroup_testing.txt")
+TRAIN, VALID, TEST = (LISTED / name for name in NAMES)
+LISTS = f"{NAMES[0]}, {NAMES[1]} and {NAMES[2]} must have one patient per line, such as patient0001"
+ABSENT = "[Errno 2] No such file or directory:"
+BY_PAIR = "patients may be in several subsets, so test scores may be too high\n"
+SHARES, OF = "0.7 0.2 0.1", {"train": 0.7, "valid": 0.2, "test": 0.1}
 
 
-def names_of(dataset: Path) -> list[list[str]]:
+def make_master(number: int, pairs: Any = KEY, copies: Any = ("",), **changed: Any) -> None:
+    """A master of phantoms. Every file has bytes of its own, every patient its EF and qualities."""
+    settings, lines = {**SETTINGS, **changed}, []
+    suffix, levels = settings["format"], np.array(LEVELS[settings["masks"]])
+    mask_suffix = "png" if settings["masks"] == "index" else suffix
+    image, mask = encoded(IMAGE, suffix), encoded(levels[MASK], mask_suffix)
+    for (n, patient), pair, prefix in product(enumerate(patients(number)), pairs, copies):
+        name = f"{prefix}{patient}_{pair}"
+        files = f"images/{name}.{suffix}", f"masks/{name}.{mask_suffix}"
+        build.write(MASTER / files[0], image + name.encode() + b"\xff\xd9")
+        build.write(MASTER / files[1], mask + name.encode())
+        instant = f"{pair[4:]}," if pair in KEY else "between,2"
+        info = EFS[n % 6], QUALITIES[n % 4 if pair[0] == "2" else n // 4 % 4], "007.50\n"
+        lines.append(",".join([*files, patient, pair[:3], instant, f"{len(prefix) // 9}", *info]))
+    CSV.write_text("".join([HEAD, *sorted(lines)]), newline="")
+    metadata.write_description(MASTER, metadata.describe(settings, phantom=True))
+
+
+def patients(number: int) -> list[str]:
+    return [f"patient{n:04}" for n in range(1, number + 1)]
+
+
+def names_of(dataset: Path = DATASET) -> list[list[str]]:
     """The names of the images of train, valid and test."""
-    return [sorted(path.name for path in (dataset / s / "images").iterdir()) for s in SUBSETS]
+    return [sorted(path.stem for path in (dataset / s / "images").iterdir()) for s in SUBSETS]
 
 
-def patients_of(dataset: Path) -> list[set[str]]:
-    """The patients of train, valid and test."""
-    return [{name.removeprefix("mirrored_")[:11] for name in names} for names in names_of(dataset)]
+def patients_of(dataset: Path = DATASET) -> list[list[int]]:
+    """The numbers of the patients of train, valid and test."""
+    return [sorted({int(name[-11:-7]) for name in names}) for names in names_of(dataset)]
 
 
-def change(path: Path, old: str, new: str) -> None:
-    """Replace the first of a text in a file."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1), newline="")
+def said(done: Done) -> str:
+    """The one line of a refusal, without the name of the script."""
+    return refusal(done).partition(": ")[2].rstrip("\n")
+
+
+def draw(text: str) -> int:
+    return int(sha256(text.encode()).hexdigest(), 16)
+
+
+def assigned(strata: Mapping[str, str], ratios: str, seed: int = 0, fold: int = 0) -> Any:
+    """The subset of each key, by the functions; strata are those of all keys."""
+    order = splits.in_random_order(strata, seed, strata)
+    return splits.assign(order, [*map(Fraction, ratios.split())], fold)
+
+
+def change(path: Path, old: str, new: str | None) -> None:
+    """Replace the first of a text in a file, whose letters stand for bytes; or delete it."""
+    assert old in (text := path.read_bytes().decode("latin-1"))
+    path.write_bytes(text.replace(old, new or "", 1).encode("latin-1"))
+    if new is None:
+        path.unlink()
+
+
+def test_the_same_patients_on_every_machine(split: Run) -> None:
+    make_master(10)
+    lines = f"{MASTER}: 40 phantom pairs read\n{DATASET}: 40 phantom pairs written\n"
+    lines += "train: 7 patients, 28 pairs\nvalid: 2 patients, 8 pairs\ntest: 1 patient, 4 pairs\n"
+    lines += f"to look at: {DATASET / 'train_overlays_samples.png'}\n"
+    assert split(MASTER, DATASET) == (0, lines, "")
+    assert patients_of() == [[1, 2, 3, 5, 6, 8, 10], [7, 9], [4]]
+    assert split(MASTER, "again")[0] == 0 and tree(Path("again")) == tree(DATASET)
+    assert split(MASTER, "other", "--seed", 2**32 - 1)[0] == 0
+    order = sorted(range(1, 11), key=lambda n: draw(f"4294967295 patient{n:04}"))
+    assert patients_of(Path("other")) == [*map(sorted, (order[:7], order[7:9], order[9:]))]
 
 
 @pytest.mark.parametrize(
-    ("patients", "options", "sizes"),
+    ("number", "ratios", "sizes", "empty"),
     [
-        (500, (), [350, 100, 50]),  # the release
-        (16, (), [11, 3, 2]),
-        (2, (), [1, 1, 0]),
-        (10, ("--ratios", 0.1, 0.2, 0.7), [1, 2, 7]),
-        (10, ("--ratios", 0.5, 0.5, 0), [5, 5, 0]),
-        (10, ("--ratios", 0.98, 0.01, 0.01), [8, 1, 1]),  # no ratio above 0 gives an empty subset
+        (500, SHARES, [350, 100, 50], []), (16, SHARES, [11, 3, 2], []),
+        (10, "0.98 .01 0.01", [10, 0, 0], [("valid", ".01"), ("test", "0.01")]),
+        (3, SHARES, [2, 1, 0], [("test", "0.1")]), (10, "0.5 0.5 0", [5, 5, 0], []),
+        (4, "1/3 1/3 1/3", [1, 2, 1], []),
+        (15, "0.1 0.2 0.7", [1, 3, 11], []),  # as floats, 0.1 + 0.2 is more than 0.3
     ],
-)
-def test_patients_stay_together(split: Run, patients: int, options: Any, sizes: list[int]) -> None:
-    make_master(patients)
-    code, out, err = split(MASTER, DATASET, *options)
-    assert (code, err) == (0, "")
-    assert [len(names) for names in patients_of(DATASET)] == sizes
-    assert len(set.union(*patients_of(DATASET))) == patients
-    assert f"{MASTER}: {4 * patients:,} phantom pairs read\n" in out
-    assert f"{DATASET}: {4 * patients:,} phantom pairs written\n" in out
-    for subset, size in zip(SUBSETS, sizes, strict=True):
-        assert f"{subset}: {size} patient{'s' * (size != 1)}, {4 * size:,} pairs\n" in out
+)  # fmt: skip
+def test_sizes(split: Run, number: int, ratios: str, sizes: list[int], empty: Any) -> None:
+    make_master(number, ["2CH_ED"])
+    code, _, err = split(MASTER, DATASET, "--ratios", *ratios.split())
+    why = f"is empty: {number} patients are too few for its share,"
+    assert code == 0 and err == "".join(f"{subset} {why} {share}\n" for subset, share in empty)
+    assert sorted(sum(patients_of(), [])) == [*range(1, number + 1)]
+    assert [*map(len, patients_of())] == sizes
 
 
-def test_by_pair_a_mirrored_copy_stays_with_its_original(split: Run) -> None:
-    make_master(20, mirrored=True)
-    code, _, err = split(MASTER, DATASET, "--by", "pair")
-    assert code == 0 and [len(names) for names in names_of(DATASET)] == [112, 32, 16]
-    assert "patients may be in several subsets" in err
-    for names in names_of(DATASET):
-        originals = [name for name in names if not name.startswith("mirrored_")]
-        assert names == sorted(originals + [f"mirrored_{name}" for name in originals])
-    assert not list(DATASET.glob("subgroup_*"))
+@pytest.mark.parametrize("number", [3, 4, 10, 16, 57])
+def test_a_split_stays_is_balanced_and_has_folds(number: int) -> None:
+    for kinds, seed in product((1, 3, 9), (0, 1, 2)):
+        rng = random.Random(kinds)
+        strata = {name: f"{rng.randrange(kinds)}" for name in patients(number)}
+        before = assigned(strata, SHARES, seed)
+        for gone in strata:
+            fewer = {name: stratum for name, stratum in strata.items() if name != gone}
+            moves = [(before[name], s) for name, s in assigned(fewer, SHARES, seed).items()]
+            moves = [move for move in moves if move[0] != move[1]]
+            assert len(moves) <= (2 if kinds == 1 else 4)
+            assert ("test", "train") not in moves or (kinds > 1 and number < 57)
+        counts = Counter((strata[name], s) for name, s in before.items())
+        for (stratum, size), (s, share) in product(Counter(strata.values()).items(), OF.items()):
+            assert abs(counts[stratum, s] - share * size) < 2
+        folds = [assigned(strata, "0.8 0.1 0.1", seed, fold) for fold in range(10)]
+        for subsets in ([fold[name] for fold in folds] for name in strata):
+            assert Counter(subsets) == {"train": 8, "valid": 1, "test": 1}
+            assert subsets.index("test") == (subsets.index("valid") + 1) % 10  # side by side
 
 
-def test_files_and_cells_are_the_masters(split: Run) -> None:
-    """Byte for byte, once each; the rows of a subset are those of its files."""
-    make_master(10, mirrored=True)
-    change(CSV, ".0,", " %,")  # a cell passes through, whatever it is
-    assert split(MASTER, DATASET)[0] == 0
-    copied, lines = {}, []
-    for subset in SUBSETS:
-        files = build.tree(DATASET / subset)
-        head, *cells = files.pop("metadata.csv").decode().splitlines()
-        assert cells == sorted(cells)
+def test_a_stratum_of_one_reaches_test_by_its_share() -> None:
+    """It stands at a random place among 99 others, which are spread evenly."""
+    strata = {**dict.fromkeys(patients(99), "usual"), "patient0100": "rare"}
+    found, behind_90 = [], []
+    for seed in range(60):
+        found.append(assigned(strata, SHARES, seed)["patient0100"] == "test")
+        behind_90.append(99 * draw(f"{seed} rare") > 89 * 2**256 + draw(f"{seed} usual"))
+    assert found == behind_90 and 2 < sum(found) < 12
+
+
+def test_stratify_by_ejection_fraction_and_the_worse_quality(split: Run) -> None:
+    make_master(40)
+    assert split(MASTER, DATASET, "--stratify", "--seed", 3)[::2] == (0, "")
+    bands = *["unknown"] * 2, "45 % or less", *["45 to 55 %"] * 2, "55 % or more"
+    strata = {}
+    for n, name in enumerate(patients(40)):
+        known = {QUALITIES[n % 4], QUALITIES[n // 4 % 4]} - {"unknown"}
+        strata[name] = f"{bands[n % 6]} {max(known, default='unknown')}"  # Good < Medium < Poor
+    expected = assigned(strata, SHARES, 3)
+    found = [[f"patient{n:04}" for n in numbers] for numbers in patients_of()]
+    assert found == [[name for name in strata if expected[name] == s] for s in SUBSETS]
+
+
+@pytest.mark.parametrize("option", ["--by=patient", "--by=pair", "--stratify"])
+def test_folds_of_a_master(split: Run, option: str) -> None:
+    """A mirrored copy stays with its original."""
+    make_master(7, KEY[::2], BOTH)
+    by_pair = option == "--by=pair"
+    what = {"--by=pair": "pairs, not", "--stratify": "patients,"}.get(option, "patients, not")
+    tested: list[str] = []
+    for fold in range(5):
+        words = ("--ratios", "3/5", "1/5", "1/5", option, "--fold", fold, "--overwrite")
+        code, _, err = split(MASTER, DATASET, *words)
+        assert code == 0 and (err == BY_PAIR) == by_pair
+        assert f"the {what} stratified, seed 0, fold {fold}. " in CARD.read_text()
+        assert f" --fold {fold} --by" in CARD.read_text()
+        assert all(len(names) == 2 * len({name[-18:] for name in names}) for names in names_of())
+        tested += names_of()[2]
+    assert sorted(tested) == sorted(path.stem for path in (MASTER / "images").iterdir())
+    assert len([*DATASET.glob("subgroup_*")]) == 3 * (not by_pair)
+    assert ("A patient may be in several subsets." in CARD.read_text()) == by_pair
+
+
+@pytest.mark.parametrize(
+    ("masks", "old", "new"),
+    [
+        ("index", "", ""),  # as made before --format followed it: images jpg, masks png
+        ("binary", '"source": "', '"my key": [1], "source": "mine, '),
+        ("gray", '"licence": "', '"licence": "my '), ("gray", '"citation": "', '"citation": "a '),
+    ],
+)  # fmt: skip
+def test_files_and_cells_are_the_masters(split: Run, masks: str, old: str, new: str) -> None:
+    """Byte for byte, after a mark (BOM), with own texts, without pairs deleted by hand."""
+    make_master(10, [*KEY[:2], HALF], BOTH, masks=masks)
+    change(JSON, old, new)
+    for path in MASTER.glob("*/patient0003_2CH*"):
+        path.unlink()
+    CSV.write_bytes(b"\xef\xbb\xbf" + CSV.read_bytes().replace(b"between,2", b"ES,2", 1))
+    code, out, err = split(MASTER, DATASET, "--ratios", "3/4", "0.250", 0, "--seed", 5)
+    line = f"{MASTER}: 58 phantom pairs read, 2 left out because their files were deleted\n"
+    assert (code, err) == (0, "") and out.startswith(line)
+    copied, lines, counts = {}, [], {}
+    for subset, name in zip(SUBSETS[:2], NAMES[:2], strict=True):
+        files = tree(DATASET / subset)
+        head, *cells = files.pop("metadata.csv").decode().splitlines(keepends=True)
+        assert head == HEAD and cells == sorted(cells)
         assert {name for line in cells for name in line.split(",")[:2]} == {*files}
         lines += cells
         copied.update(files)
-    master = build.tree(MASTER)
-    assert [head, *sorted(lines)] == master.pop("metadata.csv").decode().splitlines()
-    assert {**copied, "dataset.json": master["dataset.json"]} == master
-    assert sum(len(patients) for patients in patients_of(DATASET)) == 10
-
-
-def test_what_lies_in_a_dataset(split: Run) -> None:
-    make_master(4)
-    assert split(MASTER, DATASET, "--ratios", 0.75, 0.25, 0, "--seed", 5)[0] == 0
-    expected = {"README.md", "dataset.json", *SUBSETS, *LISTS, *metadata.PICTURES}
-    assert {path.name for path in DATASET.iterdir()} == expected
-    counts = {}
-    for subset, name, patients in zip(SUBSETS, LISTS, patients_of(DATASET), strict=True):
-        counts[subset] = {"pairs": 4 * len(patients), "patients": len(patients)}
-        assert (DATASET / name).read_text().splitlines() == sorted(patients)
-    assert not (DATASET / "test/metadata.csv").exists()  # Hugging Face wants none without pairs
-    assert json.loads((DATASET / "dataset.json").read_text()) == {
-        **json.loads(JSON.read_text()),
+        names = sorted({line.split(",")[2] for line in cells})
+        assert (DATASET / name).read_bytes().decode() == "".join(f"{name}\n" for name in names)
+        counts[subset] = {"pairs": len(cells), "patients": len(names)}
+    assert tree(DATASET / "test") == {}  # Hugging Face wants no metadata.csv without pairs
+    master, expected = tree(MASTER), {"README.md", "dataset.json", *NAMES, *metadata.PICTURES}
+    assert {path.name for path in DATASET.iterdir()} == {*expected, *SUBSETS}
+    table = master.pop("metadata.csv").decode("utf-8-sig").splitlines(keepends=True)
+    assert [HEAD, *sorted(lines)] == [line for line in table if "/patient0003_2CH" not in line]
+    description = json.loads(master.pop("dataset.json"))
+    assert copied == master and json.loads((DATASET / "dataset.json").read_text()) == {
+        **description,
         "made_by": "split_master",
-        "split": {"ratios": [0.75, 0.25, 0], "seed": 5, "by": "patient", "stratify": False},
-        "subsets": counts,
-    }
-
-
-def test_same_seed_same_bytes(split: Run) -> None:
-    """Known beforehand: random.Random(0).random() is 0.84, 0.76, 0.42, 0.26 on every machine."""
-    assert splits.shuffled(["d", "a", "c", "b", "a"], 0) == ["d", "c", "b", "a"]
-    make_master(30)
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert split(MASTER, name, "--seed", seed)[0] == 0
-    assert build.tree(Path("a")) == build.tree(Path("b"))
-    assert patients_of(Path("a")) != patients_of(Path("c"))
-
-
-def test_stratify_balances_ejection_fraction_and_the_worse_quality(split: Run) -> None:
-    make_master(500)
-    assert split(MASTER, DATASET, "--stratify")[0] == 0
-    qualities, bands = defaultdict(set), {}
-    for row in rows(MASTER):
-        patient, ef = row["patient"], float(row["ef"])
-        qualities[patient].add(row["image_quality"])
-        bands[patient] = "low" if ef <= 45 else "middle" if ef < 55 else "high"
-    strata = {key: (bands[key], max(qualities[key])) for key in bands}  # Good < Medium < Poor
-    totals = Counter(strata.values())
-    assert len(totals) == 9
-    for patients, ratio in zip(patients_of(DATASET), (0.7, 0.2, 0.1), strict=True):
-        counts = Counter(strata[patient] for patient in patients)
-        assert all(abs(counts[stratum] - ratio * totals[stratum]) < 2 for stratum in totals)
-    bounds = [splits.ef_band([{"ef": ef}]) for ef in ("45", "45.1", "54.9", "55")]
-    assert bounds == ["45 % or less", "45 to 55 %", "45 to 55 %", "55 % or more"]
-
-
-@pytest.mark.parametrize("chosen", ["CAMUS_public/database_split", "CAMUS_public"])
-def test_lists_of_patients(split: Run, chosen: str) -> None:
-    make_master(3)
-    build.write(TRAIN, b"patient0002\npatient0009\r\n")
-    build.write(VALID, b"patient0003")
-    build.write(TEST, b"patient0001\n")
-    assert "1 listed patient not in" in split(MASTER, DATASET, "--subgroups", chosen)[1]
-    assert patients_of(DATASET) == [{"patient0002"}, {"patient0003"}, {"patient0001"}]
-    card = (DATASET / "README.md").read_text()
-    assert "Split: by lists of patients." in card and "| train | 1 | 4 |\n| valid | 1 | 4 |" in card
-
-
-def test_another_master_is_split_like_an_earlier_dataset(split: Run) -> None:
-    """A master of fewer patients, by the lists that the first dataset carries."""
-    make_master(20)
-    assert split(MASTER, DATASET, "--seed", 3, "--stratify")[0] == 0
-    make_master(15, mirrored=True, master=Path("other"))
-    assert split("other", "again", "--subgroups", DATASET)[0] == 0
-    kept = {f"patient{number:04}" for number in range(1, 16)}
-    assert patients_of(Path("again")) == [own & kept for own in patients_of(DATASET)]
-
-
-def test_overwrite_replaces_only_what_is_ours(split: Run) -> None:
-    make_master(5)
-    split(MASTER, DATASET)
-    assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 9))
-    assert split(MASTER, DATASET, "--seed", 9, "--overwrite")[0] == 0
-    before = build.tree(DATASET)
-    corrected = f"test/masks/{next((DATASET / 'test/masks').iterdir()).stem}.png"
-    for foreign in ("train/images/holiday.jpg", "results.csv", corrected):
-        build.write(DATASET / foreign, b"mine")
-        assert foreign in refusal(split(MASTER, DATASET, "--overwrite"))
-        assert build.tree(DATASET) == {**before, foreign: b"mine"}
-        (DATASET / foreign).unlink()
-
-
-def test_a_dataset_cannot_overlap_its_master(split: Run) -> None:
-    make_master(3)
-    before = build.tree(Path())
-    for place in (MASTER, MASTER / "inside", "."):
-        assert "another folder" in refusal(split(MASTER, place, "--overwrite"))
-    assert build.tree(Path()) == before
-
-
-def test_pairs_deleted_by_hand_are_left_out_and_counted(split: Run) -> None:
-    make_master(3)
-    for name in FIRST:
-        (MASTER / name).unlink()
-    assert "11 phantom pairs read, 1 left out" in split(MASTER, DATASET)[1]
-    names = [row["file_name"] for subset in SUBSETS for row in rows(DATASET / subset)]
-    assert len(names) == sum(map(len, names_of(DATASET))) == 11 and FIRST[0] not in names
-
-
-BREAKS: list[tuple[Any, list[str]]] = [
-    ((MASTER / FIRST[0]).unlink, [str(MASTER / FIRST[1]), FIRST[0], "delete"]),
-    ((MASTER / FIRST[1]).unlink, [str(MASTER / FIRST[0]), FIRST[1], "delete"]),
-    (lambda: build.write(MASTER / "masks/x.jpg", b"x"), ["no row", "masks/x.jpg", "delete"]),
-    (lambda: list(map(Path.unlink, MASTER.glob("*/*.jpg"))), [f"{MASTER} has no pairs"]),
-    (lambda: (MASTER / FIRST[0]).write_bytes(b""), [str(MASTER / FIRST[0]), "not a picture"]),
-    (CSV.unlink, [str(CSV), f"or delete {MASTER} or move it away"]),
-    (partial(change, CSV, "_2CH_ES.jpg,masks", "_2CH_ED.jpg,masks"), [FIRST[0], "twice"]),
-    (partial(change, CSV, "patient,", "patients,"), [str(CSV), "one column 'patient'"]),
-    (partial(change, CSV, "own", "ef"), [str(CSV), "one column 'ef'"]),
-    (partial(change, CSV, ROW, ",patient0001"), [str(CSV), "line 2", "10 values"]),
-    (partial(change, CSV, ROW, f"{ROW},"), [str(CSV), "line 2", "10 values"]),
-    (lambda: CSV.write_text(f"{CSV.read_text()},,,,,,,,,\n"), [str(CSV), "'' twice"]),
-    (lambda: CSV.write_bytes(b"\xff"), [str(CSV), "utf-8"]),
-    (
-        partial(change, JSON, '"settings"', "'settings'"),
-        [f"{JSON} is not valid JSON", "Expecting", "line"],
-    ),
-    (partial(change, JSON, '"fit": "pad"', '"fit": ["pad"]'), [f"{JSON} was changed"]),
-    (partial(change, JSON, '"size": 16', '"size": "16"'), [f"{JSON} was changed"]),
-    (partial(change, JSON, '"label": 3', '"label": 4'), [f"{JSON} was changed"]),
-    (partial(change, JSON, '"views": [', '"views": "2CH", "x": ['), [f"{JSON} was changed"]),
-    (JSON.unlink, [f"{MASTER} is not a master", "CAMUSImageMaskDatasetGenerator"]),
-    (partial(change, JSON, "DatasetGenerator", "x"), [f"{MASTER} is not a master"]),
-    (partial(change, JSON, '"licence"', '"x"'), [f"{JSON} was changed"]),
-    (partial(change, JSON, '"gray_level"', '"x"'), [f"{JSON} was changed"]),
-    (partial(change, TRAIN, "patient0002", ""), ["1 patient in no list", "patient0002"]),
-    (lambda: VALID.write_text("patient0002"), ["patient0002", "two lists"]),
-    (TEST.unlink, [str(TEST)]),
-]
-
-
-@pytest.mark.parametrize(("spoil", "reasons"), BREAKS)
-def test_broken_masters_and_lists_are_refused(split: Run, spoil: Any, reasons: list[str]) -> None:
-    make_master(3)
-    for path in (TRAIN, VALID, TEST):
-        build.write(path, b"patient0001\npatient0002\npatient0003\n" if path == TRAIN else b"")
-    spoil()
-    line = refusal(split(MASTER, DATASET, "--subgroups", TRAIN.parent))
-    assert all(reason in line for reason in reasons)
-    assert not DATASET.exists() and len(list(Path().iterdir())) == 2
+        "split": {"ratios": ["3/4", "0.250", "0"], "seed": 5, "fold": 0, "by": "patient",
+                  "stratify": False},
+        "subsets": {**counts, "test": {"pairs": 0, "patients": 0}},
+    }  # fmt: skip
+    how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
+    assert f"Split at random: {how} subsets.\n" in CARD.read_text()
+    assert "deleted by hand (2), and masks" in CARD.read_text()
+    assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (("--ratios", 0.7, 0.2, 0.2), "sum to 1, not 0.7 0.2 0.2"),
-        (("--ratios", 0.7, 0.5, -0.2), "--ratios"),
-        (("--subgroups", "x", "--stratify"), "--subgroups cannot be combined with"),
-        (("--stratify", "--by", "pair"), "--stratify cannot be combined with --by pair"),
-        (("--stratify",), "leave --stratify out"),  # without Info files
-    ],
+    ("chosen", "start"),
+    [(LISTED, LISTED / "subgroup"), (LISTED.parent, LISTED / "subgroup"), ("a.b/c.5", "a.b/c.5")],
 )
-def test_wrong_use(generate: Run, split: Run, options: Any, reason: str) -> None:
-    build.write_pair(DATABASE)
-    generate(DATABASE, MASTER)
-    assert reason in refusal(split(MASTER, DATASET, *options))
+def test_lists_of_patients(split: Run, chosen: Any, start: Any) -> None:
+    make_master(6, ["2CH_ED"])
+    build.write(Path(f"{start}_training.txt"), b"\xef\xbb\xbfpatient0002\r\n\r\n patient0009 \r\n")
+    build.write(Path(f"{start}_validation.txt"), b"patient0003\npatient0008\npatient0003")
+    build.write(Path(f"{start}_testing.txt"), b"patient0001\n\n")
+    code, out, err = split(MASTER, DATASET, "--subgroups", chosen)
+    left = "3 patients (the first is patient0004) in no list, left out\n"
+    absent = "2 patients (the first is patient0008) in the lists, but not in this master\n"
+    assert (code, err) == (0, left + absent) and patients_of() == [[2], [3], [1]]
+    assert f"{MASTER}: 6 phantom pairs read\n{DATASET}: 3 phantom pairs written\n" in out
+    description = json.loads((DATASET / "dataset.json").read_text())
+    assert description["split"] == {"by": "lists of patients"}
+    how = "Lists of patients say who is in which subset. No patient is in two subsets.\n"
+    assert how in CARD.read_text() and " --subgroups .\n" in CARD.read_text()
+
+
+def test_another_split_in_the_place_of_an_earlier_one(split: Run) -> None:
+    make_master(10)
+    assert split(MASTER, DATASET)[0] == 0
+    assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 1))
+    keep = f"now in another subset: to keep a split, use --subgroups {DATASET}\n"
+    moved = 0, f"4 patients (the first is patient0002) {keep}"
+    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == moved
+    expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
+    assert expected == [[1, 4, 5, 6, 7, 8, 10], [2, 9], [3]]
+    assert split(MASTER, DATASET, *again)[::2] == (0, "") and patients_of() == expected
+    assert split(MASTER, DATASET, "--by", "pair", "--overwrite")[::2] == (0, BY_PAIR)
+    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
+
+
+def test_pairs_that_are_none_are_counted(split: Run) -> None:
+    make_master(1, masks="index", format="png")
+    paths = [MASTER / "masks" / f"patient0001_{pair}.png" for pair in KEY]
+    paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
+    paths[1].write_bytes(b"")
+    first = f"the first is {paths[0]}: the mask has the value 85, it may have 0, 1, 2, 3"
+    assert said(split(MASTER, DATASET)) == f"2 pairs cannot be used, see the README; {first}"
+    assert [*Path().iterdir()] == [MASTER]
+
+
+SHARE, NUMBER = "must be a share such as 0.7 or 1/3", "must be a whole number from 0 to"
+TOO_MANY = "needs {} test sets with a share of {} each: choose a lower N, counted from 0"
+AGAINST = "--subgroups cannot be combined with --ratios, --seed, --fold, --stratify or --by pair"
+NO_MASTER = "{} is not a master, {}: make one with CAMUSImageMaskDatasetGenerator.py"
+INFO = (
+    "--stratify needs ejection fractions and image qualities, which the Info files of the release "
+    "have: leave --stratify out, or run the generator with these files"
+)
+OPTIONS = {
+    "--ratios 0.7 0.2 0.2": "--ratios must sum to 1, not 0.7 0.2 0.2",
+    "--ratios 1/3 1/3 0.3333333333333": "--ratios must sum to 1, not 1/3 1/3 0.3333333333333",
+    "--ratios 0.8 0.1 0.1 --fold 10": f"--fold 10 {TOO_MANY.format(11, 0.1)}",
+    "--ratios 1/3 1/3 1/3 --fold 3": f"--fold 3 {TOO_MANY.format(4, '1/3')}",
+    "--ratios 0.5 0.5 0 --fold 1": f"--fold 1 {TOO_MANY.format(2, 0)}",
+    "--fold 1000": f"argument --fold: '1000' {NUMBER} 999; see --help",
+    "--seed 4294967296": f"argument --seed: '4294967296' {NUMBER} 4294967295; see --help",
+    "--stratify": INFO,  # no patient has both
+    "--stratify --by pair": "--stratify cannot be combined with --by pair",
+    **{f"--subgroups x {option}": AGAINST for option in (
+       "--ratios 0.8 0.1 0.1", "--seed 1", "--fold 1", "--stratify", "--by pair")},
+    **{f"--ratios 1 0 {text}": f"argument --ratios: '{text}' {SHARE}; see --help"
+       for text in ("-0.2", "1e-1", "1/0", "1.1", "0,1")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        *(((MASTER, DATASET, *words.split()), reason) for words, reason in OPTIONS.items()),
+        *(((MASTER, place, "--overwrite"), f"{place} and {MASTER} overlap: choose another folder")
+          for place in (MASTER, MASTER / "inside", Path())),
+        *(((place,), NO_MASTER.format(place, "it is a database"))
+          for place in (LISTED.parent, LISTED.with_name("database_nifti"))),
+        (("x",), NO_MASTER.format("x", "it does not exist")),
+        ((), "no CAMUS-master here: make it with the generator, or name your master"),
+    ],
+)  # fmt: skip
+def test_wrong_use(split: Run, words: Any, reason: str) -> None:
+    make_master(2, ["2CH_ED"])
+    build.write(LISTED.with_name("database_nifti") / "patient0001/x", b"")
+    before = tree(Path())
+    assert said(split(*words)) == reason
+    assert tree(Path()) == before
+
+
+CELLS, FRAME_CELLS = "patient0001,2CH,ED,,0", "patient0001,4CH,between,2,0"
+ROW = f"images/{ED},masks/{ED},{CELLS},,unknown,007.50\n"
+CORRECT = f"correct it, or delete {MASTER} or move it away"
+PICTURE, OUTLINE = MASTER / "images" / ED, MASTER / "masks" / ED
+UNNAMED = NO_MASTER.format(MASTER, "no dataset.json in it names the generator")
+DELETE, NOT = "delete the pair, or move it out of the master", "which is not that of an image"
+TWICE, RUN, IN = "is in another list, too: delete it", "or run the generator", "is in the lists of"
+MADE_BY, WHERE = "CAMUSImageMaskDatasetGenerator", "Expecting value: line 3 column 1 (char 2)"
+IS_A_DATASET = "it is a dataset: name the master that it was made from"
+MOVE, CELLS_10 = "correct it, or move", "needs 10 values"
+BAD_BYTE = "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)"
+Refused = tuple[Path, str, str | None, str]
+
+
+def in_row(old: str, new: str, what: str) -> Refused:
+    """A change to what names an original ED frame, line 6, or one between ED and ES, line 7."""
+    image, line = (FRAME, 7) if old == FRAME_CELLS else (ED, 6)
+    return CSV, old, new, f"{CSV}: line {line} gives images/{image} the {what}: {CORRECT}"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reason"),
+    [
+        (TRAIN, "", None, f"{ABSENT} '{TRAIN}': {LISTS}"),
+        (TEST, "", "\xff\xfep\0a\0t\0i\0e\0n\0t\0", f"{TEST} is not UTF-8 text: {LISTS}"),
+        (TEST, "", "patient1\npatient-M\xfcller\n", f"{TEST} is not UTF-8 text: {LISTS}"),
+        *((TEST, "", f"\n{line}\n", f"{TEST}, line 2: {line!r}: {LISTS}") for line in (
+            "patient1, patient2", "patient1 patient2", "patient1,", "patient1;good", "patient1\t54",
+            "0001", "patient1_2CH_ED", "patient1_4CH_ES.png", "a patient1")),
+        (VALID, "", "patient0002", f"{VALID}: patient0002 {TWICE} from one"),
+        (TRAIN, "1\npatient0002", "", f"no patient of {MASTER} {IN} {LISTED}: {LISTS}"),
+        in_row(CELLS, f"patient1{CELLS[11:]}", "patient 'patient1'"),
+        in_row("2CH,ED,,0", "4CH,ED,,0", "view '4CH'"), in_row("ED,,0", "ES,,0", "instant 'ES'"),
+        in_row("ED,,0", "ED,1,0", "frame '1'"),
+        in_row(FRAME_CELLS, "patient0001,4CH,between,02,0", "frame '02'"),
+        in_row(FRAME_CELLS, "patient0001,4CH,between,2,1", "mirrored '1'"),
+        in_row(f",masks/{ED}", f",masks/x{ED[1:]}", f"mask 'masks/x{ED[1:]}'"),
+        in_row(f",masks/{ED}", f",images/{ED}", f"mask 'images/{ED}'"),
+        in_row(f",masks/{ED}", f",masks/{ED}x", f"mask 'masks/{ED}x'"),
+        *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, {NOT}: {CORRECT}")
+          for name in (ED, f"masks/{ED}", f"images/x/{ED}", f"images/{ED}x")),
+        *((CSV, old, new, f"{CSV} {what}: {CORRECT}") for old, new, what in (
+            ("", None, f"cannot be read ({ABSENT} '{CSV}')"), ("", "\xff", BAD_BYTE),
+            ("patient,", "patients,", "needs one column 'patient'"),
+            ("own\n", "ef\n", "needs one column 'ef'"))),
+        *((CSV, "2,0,", new, f"{CSV}: line 7 {CELLS_10}: {CORRECT}") for new in ("0,", "2,0,,")),
+        (CSV, ROW, ROW * 2, f"{CSV} lists 'images/{ED}' twice: delete one row"),
+        (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {DELETE}"),
+        *((path, "", None, f"{path} is missing: delete {other}, too, {RUN} with --overwrite")
+          for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
+        (JSON, "", "\n\n?", f"{JSON} is not valid JSON ({WHERE}): {MOVE} the folder away"),
+        (JSON, "", None, UNNAMED), (JSON, "CAMUSImage", "Image", UNNAMED),
+        (JSON, MADE_BY, "split_master", NO_MASTER.format(MASTER, IS_A_DATASET)),
+        *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
+            ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
+            ('"views": [', '"views": "2CH", "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
+            ('"mirror"', '"mirrored"'), ('"label": 3', '"label": 4'), ("left atrium", "atrium"),
+            ('"gray_level": 85', '"gray_level": 86'), ('"phantom": true', '"phantom": "no"'),
+            ('"licence"', '"x"'), ('"source": ', '"source": 1, "x": '))),
+    ],
+)  # fmt: skip
+def test_what_is_refused(split: Run, path: Path, old: str, new: Any, reason: str) -> None:
+    make_master(2, ["2CH_ED", HALF], BOTH)
+    for place in (TRAIN, VALID, TEST):
+        build.write(place, b"patient0001\npatient0002\n" if place == TRAIN else b"")
+    change(path, old, new)
+    assert said(split(MASTER, DATASET, "--subgroups", LISTED)) == reason
+    assert sorted(Path().iterdir()) == [MASTER, LISTED.parent]
 
 
 @pytest.mark.parametrize("place", ["CAMUS-master", "generator/CAMUS-master", "repo/CAMUS-master"])
-def test_default_places(split: Run, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the current folder, or beside the script; of several, the user names one."""
-    monkeypatch.setattr(split_master, "__file__", str(Path("repo/split_master.py").absolute()))
-    assert "no CAMUS-master" in refusal(split())
-    make_master(3, master=Path(place))
-    assert f"{place}: 12 phantom pairs read\n" in split()[1]
-    assert Path("CAMUS_public-ImageMask-Dataset/test/metadata.csv").exists()
-    Path("repo/generator/CAMUS-master").mkdir(parents=True)
-    assert "name one" in refusal(split())
+def test_default_places(split: Run, place: str) -> None:
+    """Here or beside the script, which lies in the folder `repo`."""
+    make_master(3, ["2CH_ED"])
+    (other := Path("repo/generator/CAMUS-master").absolute()).parent.mkdir(parents=True)
+    found = Path(place).absolute() if "repo" in place else Path(place)
+    found.parent.mkdir(exist_ok=True)
+    MASTER.rename(found)
+    assert f"{found}: 3 phantom pairs read\n" in split()[1]
+    assert sum(map(len, names_of(Path("CAMUS_public-ImageMask-Dataset")))) == 3
+    other.mkdir()
+    assert said(split()) == f"there are {found} and {other}: name one of them"
