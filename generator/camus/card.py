@@ -51,7 +51,7 @@ def card(description: Description, example: str, deleted: int) -> str:
     settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
     split, is_camus = description["split"], description["source"] == facts.SOURCE
     title = f"{description['source'].partition(',')[0]} as image/mask pairs"
-    number = sum(subset["pairs"] for subset in subsets.values())
+    number, patients = (sum(s[what] for s in subsets.values()) for what in ("pairs", "patients"))
     size, template = settings["size"], Path(__file__).with_name("card.md").read_text("utf-8")
     return template.format(
         description=description,
@@ -60,6 +60,10 @@ def card(description: Description, example: str, deleted: int) -> str:
         licence_of_hub=facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
         size_category=next(word for most, word in HUB_SIZES.items() if number < most),
         number=f"{number:,}",
+        patients="" if split["by"] == "pair" else f" from {patients:,} patients",
+        whole=facts.WHOLE if is_camus else "",
+        jpg="JPG changes these levels slightly. " if settings["format"] == "jpg" else "",
+        lists=" `.` is this folder, which holds the lists." if "ratios" not in split else "",
         size=f"{size} x {size} pixels"
         if size
         else "in their own sizes (resize them to batch them)",

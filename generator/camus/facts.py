@@ -47,15 +47,17 @@ PHANTOM_LICENCE = "none needed: phantoms are synthetic"
 PHANTOM_CITATION = "nothing: phantoms are synthetic"
 # What a card tells of the data. Sources: the article's abstract (one cardiologist, three on 50
 # patients) and text (scanner, hospital); the challenge's page on its evaluation (ED and ES)
+WHOLE = "The whole of CAMUS has 500 patients and 2,000 ED and ES frames."
 ABOUT = """## About the data
 
 - Images: apical echocardiograms, taken with GE Vivid E95 scanners at the University Hospital of St
   Etienne, France.
-- Masks of ED and ES: one cardiologist drew the contours of all 500 patients, and three drew those
-  of 50 of them. Where the ECG could not be used, ED and ES are the frames with the largest and the
-  smallest left ventricle. Who or what drew the masks of the frames between them is not published.
-- Limits: one hospital and one vendor. Some masks reach beyond the ultrasound sector; they were left
-  as they are. JPG changes gray values slightly.
+- Masks of ED and ES: a cardiologist drew the contours of all patients. Who or what drew the masks
+  of the frames between ED and ES is not published.
+- Not known of some patients: sex, age, ejection fraction, image quality, if their Info files are
+  missing.
+- Limits: one hospital and one vendor. Masks may reach beyond the ultrasound sector, and atria may
+  be cut off by the border of the image; both are as CAMUS has them. Small subsets say little.
 
 """
 BIBTEX = """
