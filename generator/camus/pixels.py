@@ -18,6 +18,7 @@ Picture = npt.NDArray[np.uint8]
 
 TOLERANCE = 0.001  # what resaving a value adds to it or takes away, at the most
 JPG, JPG_END, PNG = b"\xff\xd8", b"\xff\xd9", b"\x89PNG"  # the first and last bytes of files
+SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 of a JPG (ITU T.81)
 EIGHT_BIT_GRAY = b"\x08\x00"  # bit depth and colour type in the IHDR of a PNG
 # Saved again at quality 90, no pixel of a JPG mask is farther than this from its gray level; at
 # quality 50, 0.55 % of the pixels
@@ -145,8 +146,8 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
 
     levels: the gray levels of the mask's labels, background first; masks: the kind of mask.
     """
-    picture = decode(image, cv2.IMREAD_GRAYSCALE)
-    if picture is None or (image.startswith(JPG) and not image.endswith(JPG_END)):
+    size = picture_size(image)
+    if not size or decode(image, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:  # reduced to save time
         raise PairError("the image is damaged")
     levels_found = decode(mask, cv2.IMREAD_UNCHANGED)
     if levels_found is None:
@@ -156,8 +157,8 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
         raise PairError("an index mask must be PNG, JPG changes its labels")
     if levels_found.ndim > 2 or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
         raise PairError("the mask is in colour, or not of 8 bits: save it as 8-bit grayscale")
-    if levels_found.shape != picture.shape:
-        sizes = ["{1} x {0}".format(*array.shape) for array in (levels_found, picture)]
+    if levels_found.shape[::-1] != size:
+        sizes = ["{} x {}".format(*pair) for pair in (levels_found.shape[::-1], size)]
         raise PairError(f"the mask has {sizes[0]} pixels, the image {sizes[1]}")
     distance, label = nearest_label(levels)
     is_far = (distance > (0 if is_png else JPG_NOISE)).astype(np.uint8)
@@ -168,6 +169,19 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
         raise PairError(f"the mask has the value {value}, it may have {allowed}")
     if not cv2.countNonZero(cv2.LUT(levels_found, label.astype(np.uint8))):
         raise PairError("the mask shows no structure")
+
+
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """The width and height of a whole JPG or PNG file, by its header; None for anything else."""
+    if data.startswith(PNG):
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if not (data.startswith(JPG) and data.endswith(JPG_END)):
+        return None
+    place = len(JPG)
+    while place + 1 < len(data) and data[place + 1] not in SIZE_MARKERS:  # the segments before
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    height, width = data[place + 5 : place + 7], data[place + 7 : place + 9]
+    return int.from_bytes(width, "big"), int.from_bytes(height, "big")
 
 
 def decode(data: bytes, mode: int) -> npt.NDArray[Any] | None:
