@@ -147,7 +147,7 @@ def split(args: argparse.Namespace) -> int:
     }
     description |= {"made_by": metadata.SPLIT, "split": how, "subsets": numbers}
     earlier: dict[str, str] = {}
-    if args.overwrite:
+    if args.overwrite and args.dataset.is_dir():
         with contextlib.suppress(RefusalError):  # if it is none, or by pair
             earlier = read_lists(args.dataset)
     with output.new_folder(args.dataset, metadata.SPLIT, args.overwrite) as part:
@@ -173,7 +173,7 @@ def split(args: argparse.Namespace) -> int:
     for subset, share in zip(SUBSETS, args.ratios, strict=True):
         if not args.subgroups and Fraction(share) and not subsets[subset]:
             keys = cli.counted(len(subset_of), args.by)
-            cli.say(f"{subset} is empty: {keys} are too few for its share, {share}", sys.stderr)
+            cli.say(f"{subset} is empty: its share of {keys}, {share}, is too small", sys.stderr)
     if args.by == "pair":
         cli.say("patients may be in several subsets, so test scores may be too high", sys.stderr)
     cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")

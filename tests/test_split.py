@@ -116,8 +116,8 @@ def test_the_same_patients_on_every_machine(split: Run) -> None:
 def test_sizes(split: Run, number: int, ratios: str, sizes: list[int], empty: Any) -> None:
     make_master(number, ["2CH_ED"])
     code, _, err = split(MASTER, DATASET, "--ratios", *ratios.split())
-    why = f"is empty: {number} patients are too few for its share,"
-    assert code == 0 and err == "".join(f"{subset} {why} {share}\n" for subset, share in empty)
+    why = f"is empty: its share of {number} patients,"
+    assert code == 0 and err == "".join(f"{s} {why} {share}, is too small\n" for s, share in empty)
     assert sorted(sum(patients_of(), [])) == [*range(1, number + 1)]
     assert [*map(len, patients_of())] == sizes
 
@@ -230,7 +230,7 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str, old: str, new: 
     }  # fmt: skip
     how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
     assert f"Split at random: {how} subsets.\n" in CARD.read_text()
-    assert "deleted by hand (2), and masks" in CARD.read_text()
+    assert "deleted by hand: 2. Do so again" in CARD.read_text()
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 
 
@@ -241,13 +241,13 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str, old: str, new: 
 def test_lists_of_patients(split: Run, chosen: Any, start: Any) -> None:
     make_master(6, ["2CH_ED"])
     build.write(Path(f"{start}_training.txt"), b"\xef\xbb\xbfpatient0002\r\n\r\n patient0009 \r\n")
-    build.write(Path(f"{start}_validation.txt"), b"patient0003\npatient0008\npatient0003")
+    build.write(Path(f"{start}_validation.txt"), b"patient0008\npatient0010\npatient0008")
     build.write(Path(f"{start}_testing.txt"), b"patient0001\n\n")
     code, out, err = split(MASTER, DATASET, "--subgroups", chosen)
-    left = "3 patients (the first is patient0004) in no list, left out\n"
-    absent = "2 patients (the first is patient0008) in the lists, but not in this master\n"
-    assert (code, err) == (0, left + absent) and patients_of() == [[2], [3], [1]]
-    assert f"{MASTER}: 6 phantom pairs read\n{DATASET}: 3 phantom pairs written\n" in out
+    left = "4 patients (the first is patient0003) in no list, left out\n"
+    absent = "3 patients (the first is patient0008) in the lists, but not in this master\n"
+    assert (code, err) == (0, left + absent) and patients_of() == [[2], [], [1]]
+    assert f"{MASTER}: 6 phantom pairs read\n{DATASET}: 2 phantom pairs written\n" in out
     description = json.loads((DATASET / "dataset.json").read_text())
     assert description["split"] == {"by": "lists of patients"}
     how = "Lists of patients say who is in which subset. No patient is in two subsets.\n"
@@ -268,7 +268,7 @@ def test_another_split_in_the_place_of_an_earlier_one(split: Run) -> None:
     assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
 
 
-def test_pairs_that_are_none_are_counted(split: Run) -> None:
+def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> None:
     make_master(1, masks="index", format="png")
     paths = [MASTER / "masks" / f"patient0001_{pair}.png" for pair in KEY]
     paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
@@ -276,6 +276,9 @@ def test_pairs_that_are_none_are_counted(split: Run) -> None:
     first = f"the first is {paths[0]}: the mask has the value 85, it may have 0, 1, 2, 3"
     assert said(split(MASTER, DATASET)) == f"2 pairs cannot be used, see the README; {first}"
     assert [*Path().iterdir()] == [MASTER]
+    for path in MASTER.glob("*/*"):
+        path.unlink()
+    assert said(split(MASTER)) == f"{MASTER} has no pairs: run the generator with --overwrite"
 
 
 SHARE, NUMBER = "must be a share such as 0.7 or 1/3", "must be a whole number from 0 to"
@@ -378,7 +381,7 @@ def in_row(old: str, new: str, what: str) -> Refused:
         (JSON, MADE_BY, "split_master", NO_MASTER.format(MASTER, IS_A_DATASET)),
         *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
             ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
-            ('"views": [', '"views": "2CH", "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
+            ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
             ('"mirror"', '"mirrored"'), ('"label": 3', '"label": 4'), ("left atrium", "atrium"),
             ('"gray_level": 85', '"gray_level": 86'), ('"phantom": true', '"phantom": "no"'),
             ('"licence"', '"x"'), ('"source": ', '"source": 1, "x": '))),

@@ -157,8 +157,11 @@ def _is_unchanged(description: Description) -> bool:
         for name, choices in SETTINGS.items():
             value = description["settings"][name]
             values = value if name in LISTS else [value]
-            if not isinstance(values, list) or any(value not in choices for value in values):
+            # As text, since 0 equals False, and 16.0 equals 16
+            if not isinstance(values, list) or not {*map(repr, values)} <= {*map(repr, choices)}:
                 return False
+        if (description["settings"]["size"] is None) != (description["settings"]["fit"] == "none"):
+            return False
         expected = describe(description["settings"], description["phantom"] is True)
         expected["settings"] = description["settings"]
         for name in ("source", "licence", "citation"):

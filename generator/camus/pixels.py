@@ -155,7 +155,8 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     is_png = mask.startswith(PNG)
     if masks == "index" and not is_png:
         raise PairError("an index mask must be PNG, JPG changes its labels")
-    if levels_found.ndim > 2 or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
+    is_gray = levels_found.ndim == 2 and levels_found.dtype == np.uint8
+    if not is_gray or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
         raise PairError("the mask is in colour, or not of 8 bits: save it as 8-bit grayscale")
     if levels_found.shape[::-1] != size:
         sizes = ["{} x {}".format(*pair) for pair in (levels_found.shape[::-1], size)]
