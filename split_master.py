@@ -11,7 +11,7 @@ import contextlib
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -126,10 +126,9 @@ def split(args: argparse.Namespace) -> int:
     for row in rows:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
-    listed = {}
+    listed = read_lists(args.subgroups) if args.subgroups else {}
     if args.subgroups:
         how: dict[str, Any] = {"by": "lists of patients"}
-        listed = read_lists(args.subgroups)
         subset_of = {patient: listed[patient] for patient in rows_of.keys() & listed.keys()}
         if not subset_of:
             raise RefusalError(
@@ -154,22 +153,21 @@ def split(args: argparse.Namespace) -> int:
         write(part, master, subsets, description, deleted)
         if args.by == "patient":
             metadata.write_lists(part, subset_of)
-    adjective = "phantom " if description["phantom"] else ""
-    pairs = cli.counted(len(rows), f"{adjective}pair")
-    written = cli.counted(sum(map(len, subsets.values())), f"{adjective}pair")
-    gone = f", {deleted:,} left out because their files were deleted" if deleted else ""
-    cli.say(f"{master}: {pairs} read{gone}")
-    cli.say(f"{args.dataset}: {written} written")
+    thing = "phantom pair" if description["phantom"] else "pair"
+    gone = f", {cli.counted(deleted, 'deleted pair')} left out" if deleted else ""
+    cli.say(f"{master}: {cli.counted(len(rows), thing)} read{gone}")
+    written = sum(map(len, subsets.values()))
+    cli.say(f"{args.dataset}: {cli.counted(written, thing)} written")
     for subset, number in numbers.items():
-        own = cli.counted(number["patients"], "patient"), cli.counted(number["pairs"], "pair")
-        cli.say(f"{subset}: {', '.join(own)}")
-    say_who("in no list, left out", rows_of.keys() - subset_of.keys())
-    say_who("in the lists, but not in this master", listed.keys() - rows_of.keys())
+        patients = cli.counted(number["patients"], "patient")
+        cli.say(f"{subset}: {patients}, {cli.counted(number['pairs'], 'pair')}")
+    cli.tell(rows_of.keys() - subset_of.keys(), "patient", "in no list, left out", sys.stderr)
+    absent = listed.keys() - rows_of.keys()
+    cli.tell(absent, "patient", "in the lists, but not in this master", sys.stderr)
     both = earlier.keys() & subset_of.keys()
-    say_who(
-        f"now in another subset: to keep a split, use --subgroups {args.dataset}",
-        {patient for patient in both if earlier[patient] != subset_of[patient]},
-    )
+    moved = {patient for patient in both if earlier[patient] != subset_of[patient]}
+    remedy = f"to keep a split the next time, add --subgroups {args.dataset}"
+    cli.tell(moved, "patient", f"in another subset than before ({remedy})", sys.stderr)
     for subset, share in zip(SUBSETS, args.ratios, strict=True):
         if not args.subgroups and Fraction(share) and not subsets[subset]:
             keys = cli.counted(len(subset_of), args.by)
@@ -178,13 +176,6 @@ def split(args: argparse.Namespace) -> int:
         cli.say("patients may be in several subsets, so test scores may be too high", sys.stderr)
     cli.say(f"to look at: {args.dataset / metadata.PICTURES[-1]}")
     return 0
-
-
-def say_who(what: str, patients: Set[str]) -> None:
-    """Say of how many patients something is true, and the first; nothing if there are none."""
-    if patients:
-        number = cli.counted(len(patients), "patient")
-        cli.say(f"{number} (the first is {min(patients)}) {what}", sys.stderr)
 
 
 def write(
@@ -207,15 +198,17 @@ def write(
     if bad:
         row, reason = bad[0]
         number = cli.counted(len(bad), "pair")
-        first = f"{master / row['mask_file_name']}: {reason}"
-        raise RefusalError(f"{number} cannot be used, see the README; the first is {first}")
+        first = f"{Path(row['file_name']).stem}, {reason}"
+        raise RefusalError(
+            f"{master}: {number} cannot be used, see the README; the first is {first}"
+        )
     for subset, rows in subsets.items():
         if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
             metadata.write_rows(part / subset, rows)
     for name, picture in previews(master, subsets, description).items():
         (part / name).write_bytes(picture)
     example = next(f"{s}/{rows[0]['mask_file_name']}" for s, rows in subsets.items() if rows)
-    (part / "README.md").write_bytes(card(description, example, deleted).encode())
+    (part / "README.md").write_bytes(card(description, example, deleted).encode(errors="replace"))
     metadata.write_description(part, description)
 
 

@@ -12,22 +12,11 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from subprocess import list2cmdline
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from camus import (
-    PairError,
-    RefusalError,
-    cli,
-    database,
-    facts,
-    metadata,
-    nifti,
-    output,
-    pixels,
-    words,
-)
+from camus import cli, database, facts, metadata, nifti, output, pixels  # isort: skip
+from camus import PairError, RefusalError, command_line, words
 from camus.database import Source
 from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, MIRRORED, QUALITIES, STRUCTURES, UNKNOWN, VIEWS
 from camus.metadata import Row, Settings, decimal
@@ -139,7 +128,11 @@ def generate(args: argparse.Namespace) -> int:
             metadata.write_description(part, metadata.describe(settings, phantom))
     problems |= {s.name: outcome.reason for s, outcome in outcomes.items() if outcome.reason}
     if not rows and not problems:
-        raise RefusalError(f"{folder} has no {nothing_kept(args)}")
+        frames = f"{args.frames} frames of {' or '.join(args.views)}"
+        if args.image_quality:
+            info = " and ".join(f"Info_{view}.cfg" for view in args.views)
+            frames += f" of which {info} say {' or '.join(args.image_quality)}"
+        raise RefusalError(f"{folder} has no {frames}: keep more, or try other --frames")
     for name, reason in sorted(problems.items()):
         cli.say(f"{name}: {reason}", sys.stderr)
     adjective = "phantom " if phantom else ""
@@ -150,19 +143,8 @@ def generate(args: argparse.Namespace) -> int:
     if rows:
         split = os.path.normpath(Path(sys.argv[0]).parent / "../split_master.py")
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
-        cli.say(f"next: {list2cmdline(['python', split, str(args.master)])}")
+        cli.say(f"next: {command_line(sys.executable, split, str(args.master))}")
     return 1 if problems else 0
-
-
-def nothing_kept(args: argparse.Namespace) -> str:
-    """Which frames the options ask for, if there are none, and what to do."""
-    frames = f"{args.frames} frames of {' or '.join(args.views)}"
-    if args.image_quality:
-        info = " and ".join(f"Info_{view}.cfg" for view in args.views)
-        quality = " or ".join(args.image_quality)
-        return f"{frames} of which {info} say {quality}: keep more, or leave out --image-quality"
-    other = "key" if args.frames == "sequence" else "sequence"
-    return f"{frames}: try --frames {other}, or keep more by --views"
 
 
 def report(
@@ -172,34 +154,28 @@ def report(
     phantom: bool,
 ) -> None:
     """Say what may be wrong, what an option left out, and what of the release is missing."""
-    if unclear := sorted({line for outcome in outcomes.values() for line in outcome.unclear}):
-        lines = f"{cli.counted(len(unclear), 'line')} not understood, taken as missing"
-        cli.say(f"Info files: {lines}; the first is {unclear[0]}", sys.stderr)
-    turned = [source for source, outcome in outcomes.items() if outcome.axes != RELEASE_AXES]
-    if turned:
-        images = f"{cli.counted(len(turned), 'image')} in another orientation than the release"
-        first = f"{turned[0].name}, {outcomes[turned[0]].axes} instead of {RELEASE_AXES}"
-        cli.say(f"{images}; the first is {first}: check that the apex is on top", sys.stderr)
-    converted = {source for source, outcome in outcomes.items() if not outcome.reason}
-    unscaled = [source for source in converted if outcomes[source].spacing == (1, 1)]
-    if unscaled:
-        images = f"{cli.counted(len(unscaled), 'image')} with pixels of 1 x 1 mm in the header"
-        first = min(unscaled).name
-        cli.say(f"{images}; the first is {first}: areas and proportions may be wrong", sys.stderr)
-    left_out = {(source.patient, source.view) for source in converted if not outcomes[source].rows}
-    if left_out:
-        cli.say(f"{cli.counted(len(left_out), 'view')} left out by --image-quality")
+    unclear = {line for outcome in outcomes.values() for line in outcome.unclear}
+    cli.tell(unclear, "line", "of Info files not understood, taken as missing", sys.stderr)
+    turned = {
+        f"{source.name}, {outcome.axes} instead of {RELEASE_AXES}"
+        for source, outcome in outcomes.items()
+        if outcome.axes != RELEASE_AXES
+    }
+    fact = "in another orientation than the release (check that the apex is on top)"
+    cli.tell(turned, "image", fact, sys.stderr)
+    unscaled = {source.name for source, outcome in outcomes.items() if outcome.spacing == (1, 1)}
+    fact = "with pixels of 1 x 1 mm in the header (areas and proportions may be wrong)"
+    cli.tell(unscaled, "image", fact, sys.stderr)
+    converted = [source for source, outcome in outcomes.items() if not outcome.reason]
+    left_out = {f"{s.patient} {s.view}" for s in converted if not outcomes[s].rows}
+    cli.tell(left_out, "view", "left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
     release = {"_".join(parts) for parts in product(patients, args.views, instants)}
-    missing = release - {source.name for source in converted}
     absent = patients - {source.patient for source in converted}
-    if missing and absent != patients and not phantom:
-        thing = "pairs" if args.frames == "key" else "half sequences"
-        people = f"{len(absent)} of {len(patients)} patients"
-        files = f"{len(missing):,} of {len(release):,} {thing}"
-        cli.say(
-            f"of the whole release, {people} and {files} are missing; the first is {min(missing)}"
-        )
+    if absent != patients and not phantom:
+        thing = "pair" if args.frames == "key" else "half sequence"
+        fact = f"of the release's {len(release):,} missing ({len(absent)} patients have none)"
+        cli.tell(release - {source.name for source in converted}, thing, fact)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from camus import cli, words
+from camus import cli, command_line, words
 
 from . import build
 from .build import DATABASE, DATASET, GENERATOR, MASTER, PHANTOM, SPLIT, posix, run
@@ -60,12 +60,17 @@ def test_what_keeps_a_script_from_starting_takes_one_line(
     shutil.copy(SPLIT, folder)
     venv = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     paths = {"python": sys.executable, "venv": venv, "requirements": folder / "requirements.txt"}
-    quoted = {name: f'"{path}"' if " " in str(path) else path for name, path in paths.items()}
+    quoted = {name: command_line(str(path)) for name, path in paths.items()}
     build.write(Path(file.format(venv=venv)), content.encode())
     build.write_pair(DATABASE)
     start = ("-c", RUNNER.format(change or "0"), folder / script.relative_to(build.ROOT))
     line = refusal(run(*["-SE"] * bool(change), *start, DATABASE, MASTER))
     assert line == f"{script.name}: cannot start, {said.format(**quoted)}\n"
+
+
+def test_a_command_can_be_copied() -> None:
+    quoted = '"my data" a$b' if os.name == "nt" else "'my data' 'a$b'"
+    assert command_line("py", "a/b.py", "my data", "a$b") == f"py a/b.py {quoted}"
 
 
 def test_paths_of_windows_are_said_as_they_are() -> None:

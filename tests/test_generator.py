@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from camus import pixels
+from camus import command_line, pixels
 
 from . import build
 from .build import DATABASE, IMAGE, INFO, MASK, MASTER, NAME, array, nifti, picture, posix, rows
@@ -41,26 +42,27 @@ def test_a_pair_comes_out_pixel_for_pixel(generate: Run, suffix: str) -> None:
     assert generate(DATABASE, MASTER, *EXACT) == (
         0,
         f"{DATABASE}: 1 patient read\n{MASTER}: 1 pair written, 0 problems\n"
-        "of the whole release, 499 of 500 patients and 1,999 of 2,000 pairs are missing; the first "
-        f"is patient0001_2CH_ES\nto look at: {image}\n"
-        'next: python split_master.py "CAMUS master"\n',
+        "1,999 pairs of the release's 2,000 missing (499 patients have none); the first is "
+        f"patient0001_2CH_ES\nto look at: {image}\n"
+        f"next: {command_line(sys.executable, 'split_master.py', 'CAMUS master')}\n",
         "",
     )
     assert np.array_equal(picture(image), on_square(IMAGE))
     assert np.array_equal(picture(mask), on_square(MASK * 85))
-    assert generate(DATABASE, "M")[1].endswith("next: python split_master.py M\n")
+    assert generate(DATABASE, "M")[1].endswith(" split_master.py M\n")  # no quotes without need
 
 
-MISSING = "of the whole release, {} of 500 patients and {} are missing; first is patient0001_{}"
+MISSING = "{} missing ({} patients have none); first is patient0001_{}"
 
 
 @pytest.mark.parametrize(("options", "pairs", "facts"), [
-    ("", f"{NAME} {POOR} {UNKNOWN}", MISSING.format(497, "1,997 of 2,000 pairs", "2CH_ES")),
+    ("", f"{NAME} {POOR} {UNKNOWN}",
+     MISSING.format("1,997 pairs of the release's 2,000", 497, "2CH_ES")),
     ("--image-quality good Medium", NAME, "1 pair written; 2 views left out by --image-quality"),
     ("--frames sequence", f"{MOVING}_frame01 {MOVING}_frame02",
-     MISSING.format(499, "999 of 1,000 half sequences", "2CH_half_sequence")),
+     MISSING.format("999 half sequences of the release's 1,000", 499, "2CH_half_sequence")),
     ("--views 4ch --mirror", f"mirrored_{UNKNOWN} {UNKNOWN}",
-     MISSING.format(499, "999 of 1,000 pairs", "4CH_ED")),
+     MISSING.format("999 pairs of the release's 1,000", 499, "4CH_ED")),
 ])  # fmt: skip
 def test_which_pairs_are_made(generate: Run, options: str, pairs: str, facts: str) -> None:
     build.write_info(build.write_pair(DATABASE), ImageQuality="Good")
@@ -199,7 +201,7 @@ def test_info_files(generate: Run, make: Any, line: str, cell: str) -> None:
     text = make.encode() if isinstance(make, str) else make
     path.write_bytes(text) if isinstance(text, bytes) else make(path)
     first = f"the first is patient0001/Info_2CH.cfg: {line}"
-    said = f"Info files: 1 line not understood, taken as missing; {first}\n" if line else ""
+    said = f"1 line of Info files not understood, taken as missing; {first}\n" if line else ""
     assert generate(DATABASE, MASTER)[::2] == (0, said)
     row = rows(MASTER)[0]
     assert [row[name] for name in FACTS] == ["unknown", "", "unknown", cell, ""]
@@ -218,16 +220,16 @@ def test_phantoms_and_what_is_missing(
     Path("data/dataset.json").write_text('{"phantom": true, "patients": 1}')
     code, out, _ = generate("data", MASTER)
     assert code == 0 and says(out, f" {kind}patient; {kind}pair")
-    assert ("of the whole release" in out, "phantom" in out) == (misses, bool(kind))
+    assert ("of the release's 2,000" in out, "phantom" in out) == (misses, bool(kind))
     assert description()["phantom"] is bool(kind) and len(rows(MASTER)) == len(names.split())
     assert description()["source"].startswith(kind or "CAMUS")
 
 
 @pytest.mark.parametrize(("options", "line"), [
-    ({"affine": np.diag([5, 5, 1, 1])}, "2 images in another orientation than the release; the "
-     "first is patient0002_2CH_ED, RA instead of LP: check that the apex is on top\n"),
-    ({"spacing": (1, 1)}, "2 images with pixels of 1 x 1 mm in the header; the first is "
-     "patient0002_2CH_ED: areas and proportions may be wrong\n"),
+    ({"affine": np.diag([5, 5, 1, 1])}, "2 images in another orientation than the release "
+     "(check that the apex is on top); the first is patient0002_2CH_ED, RA instead of LP\n"),
+    ({"spacing": (1, 1)}, "2 images with pixels of 1 x 1 mm in the header (areas and "
+     "proportions may be wrong); the first is patient0002_2CH_ED\n"),
 ])  # fmt: skip
 def test_odd_headers_are_said_in_one_line(generate: Run, options: Any, line: str) -> None:
     silent = {"sform_code": 0, "qform_code": 0}  # a header that gives no orientation
@@ -292,7 +294,7 @@ def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -
     else:
         path.unlink() if data is None else path.write_bytes(data)
     code, out, err = generate(DATABASE, MASTER, "--frames", frames)
-    assert code == 1 and says(out, "written, 1 problem\n; 499 of 500 patients")
+    assert code == 1 and says(out, "written, 1 problem\n; (499 patients have none)")
     assert err.count("\n") == 1 and err.startswith(f"{name}: ") and reason in err
     assert {row["patient"] for row in rows(MASTER)} == {"patient0002"}
     assert not list(MASTER.glob("*/patient0001*"))
@@ -306,10 +308,10 @@ def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -
     ("--size 15", "'15' must be a whole number from 16 to 8192; see --help"),
     ("--size big", "'big' must be a whole number"),
     ("--no-such-option", "unrecognized arguments: --no-such-option; see --help"),
-    ("--frames sequence", "has no sequence frames of 2CH or 4CH: try --frames key, or keep"),
-    ("--views 4CH", "has no key frames of 4CH: try --frames sequence, or keep more by --views"),
+    ("--frames sequence", "has no sequence frames of 2CH or 4CH: keep more, or try"),
+    ("--views 4CH", "has no key frames of 4CH: keep more, or try other --frames"),
     ("--image-quality Poor", "has no key frames of 2CH or 4CH of which Info_2CH.cfg and "
-     "Info_4CH.cfg say Poor: keep more, or leave out --image-quality"),
+     "Info_4CH.cfg say Poor: keep more, or try other --frames"),
     ("database_nifti/M", f"M lies in the database {DATABASE}: choose another folder"),
 ])  # fmt: skip
 def test_refusals_take_one_line(

@@ -159,15 +159,13 @@ def test_a_link_in_the_place_of_a_folder_is_never_touched() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("metadata.csv", None, "delete .* or move it away"),
         ("metadata.csv", b"file_name\nimages/one.jpg\n", "delete .* or move it away"),
         ("metadata.csv", b"\xff", "delete .* or move it away"),
         ("dataset.json", b'{\n"made_by": "x",,\n}', "not valid JSON .*line 2"),
     ],
 )
-def test_a_master_that_cannot_be_read(name: str, data: bytes | None, reason: str) -> None:
-    files = {**made("one"), name: data}
-    fill(TARGET, {path: content for path, content in files.items() if content is not None})
+def test_a_master_that_cannot_be_read(name: str, data: bytes, reason: str) -> None:
+    fill(TARGET, {**made("one"), name: data})
     before = everything()
     with pytest.raises(RefusalError, match=f"{name} .*{reason}"):
         make("two")

@@ -1,6 +1,7 @@
 """The split as a user meets it: masters in, datasets and lines out."""
 
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from camus import metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
 from . import build
-from .build import DATASET, IMAGE, MASK, MASTER, encoded, tree
+from .build import DATASET, IMAGE, MASK, MASTER, encoded, posix, tree
 from .build import SETTINGS as SETTINGS  # others take it from here
 from .conftest import Done, Run, refusal
 
@@ -84,6 +85,7 @@ def assigned(strata: Mapping[str, str], ratios: str, seed: int = 0, fold: int = 
 
 def change(path: Path, old: str, new: str | None) -> None:
     """Replace the first of a text in a file, whose letters stand for bytes; or delete it."""
+    path.touch()
     assert old in (text := path.read_bytes().decode("latin-1"))
     path.write_bytes(text.replace(old, new or "", 1).encode("latin-1"))
     if new is None:
@@ -202,7 +204,7 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str, old: str, new: 
         path.unlink()
     CSV.write_bytes(b"\xef\xbb\xbf" + CSV.read_bytes().replace(b"between,2", b"ES,2", 1))
     code, out, err = split(MASTER, DATASET, "--ratios", "3/4", "0.250", 0, "--seed", 5)
-    line = f"{MASTER}: 58 phantom pairs read, 2 left out because their files were deleted\n"
+    line = f"{MASTER}: 58 phantom pairs read, 2 deleted pairs left out\n"
     assert (code, err) == (0, "") and out.startswith(line)
     copied, lines, counts = {}, [], {}
     for subset, name in zip(SUBSETS[:2], NAMES[:2], strict=True):
@@ -244,8 +246,8 @@ def test_lists_of_patients(split: Run, chosen: Any, start: Any) -> None:
     build.write(Path(f"{start}_validation.txt"), b"patient0008\npatient0010\npatient0008")
     build.write(Path(f"{start}_testing.txt"), b"patient0001\n\n")
     code, out, err = split(MASTER, DATASET, "--subgroups", chosen)
-    left = "4 patients (the first is patient0003) in no list, left out\n"
-    absent = "3 patients (the first is patient0008) in the lists, but not in this master\n"
+    left = "4 patients in no list, left out; the first is patient0003\n"
+    absent = "3 patients in the lists, but not in this master; the first is patient0008\n"
     assert (code, err) == (0, left + absent) and patients_of() == [[2], [], [1]]
     assert f"{MASTER}: 6 phantom pairs read\n{DATASET}: 2 phantom pairs written\n" in out
     description = json.loads((DATASET / "dataset.json").read_text())
@@ -258,8 +260,8 @@ def test_another_split_in_the_place_of_an_earlier_one(split: Run) -> None:
     make_master(10)
     assert split(MASTER, DATASET)[0] == 0
     assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 1))
-    keep = f"now in another subset: to keep a split, use --subgroups {DATASET}\n"
-    moved = 0, f"4 patients (the first is patient0002) {keep}"
+    keep = f"(to keep a split the next time, add --subgroups {DATASET})"
+    moved = 0, f"4 patients in another subset than before {keep}; the first is patient0002\n"
     assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == moved
     expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
     assert expected == [[1, 4, 5, 6, 7, 8, 10], [2, 9], [3]]
@@ -273,8 +275,10 @@ def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> N
     paths = [MASTER / "masks" / f"patient0001_{pair}.png" for pair in KEY]
     paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
     paths[1].write_bytes(b"")
-    first = f"the first is {paths[0]}: the mask has the value 85, it may have 0, 1, 2, 3"
-    assert said(split(MASTER, DATASET)) == f"2 pairs cannot be used, see the README; {first}"
+    first = f"the first is {paths[0].stem}, the mask has the value 85, it may have 0, 1, 2, 3"
+    assert (
+        said(split(MASTER, DATASET)) == f"{MASTER}: 2 pairs cannot be used, see the README; {first}"
+    )
     assert [*Path().iterdir()] == [MASTER]
     for path in MASTER.glob("*/*"):
         path.unlink()
@@ -331,7 +335,8 @@ ROW = f"images/{ED},masks/{ED},{CELLS},,unknown,007.50\n"
 CORRECT = f"correct it, or delete {MASTER} or move it away"
 PICTURE, OUTLINE = MASTER / "images" / ED, MASTER / "masks" / ED
 UNNAMED = NO_MASTER.format(MASTER, "no dataset.json in it names the generator")
-DELETE, NOT = "delete the pair, or move it out of the master", "which is not that of an image"
+RENAME = "give it the name of the file that it replaces, or move it out of the master"
+NOT = "which is not that of an image"
 TWICE, RUN, IN = "is in another list, too: delete it", "or run the generator", "is in the lists of"
 MADE_BY, WHERE = "CAMUSImageMaskDatasetGenerator", "Expecting value: line 3 column 1 (char 2)"
 IS_A_DATASET = "it is a dataset: name the master that it was made from"
@@ -373,7 +378,9 @@ def in_row(old: str, new: str, what: str) -> Refused:
             ("own\n", "ef\n", "needs one column 'ef'"))),
         *((CSV, "2,0,", new, f"{CSV}: line 7 {CELLS_10}: {CORRECT}") for new in ("0,", "2,0,,")),
         (CSV, ROW, ROW * 2, f"{CSV} lists 'images/{ED}' twice: delete one row"),
-        (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {DELETE}"),
+        (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {RENAME}"),
+        *((path, "", "", f"metadata.csv has no row for {path}: {RENAME}") for path in (
+            OUTLINE.with_suffix(".png"), OUTLINE.with_suffix(".jpg.bak"))),
         *((path, "", None, f"{path} is missing: delete {other}, too, {RUN} with --overwrite")
           for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
         (JSON, "", "\n\n?", f"{JSON} is not valid JSON ({WHERE}): {MOVE} the folder away"),
@@ -394,6 +401,16 @@ def test_what_is_refused(split: Run, path: Path, old: str, new: Any, reason: str
     change(path, old, new)
     assert said(split(MASTER, DATASET, "--subgroups", LISTED)) == reason
     assert sorted(Path().iterdir()) == [MASTER, LISTED.parent]
+
+
+@posix
+def test_what_is_not_a_file_is_missing(split: Run) -> None:
+    """A pipe would let the split wait for ever. A folder beside the masks is no file to miss."""
+    make_master(1)
+    OUTLINE.unlink()
+    os.mkfifo(OUTLINE)
+    (MASTER / "masks" / "before").mkdir()
+    assert said(split(MASTER)).startswith(f"{OUTLINE} is missing: delete {PICTURE}, too, ")
 
 
 @pytest.mark.parametrize("place", ["CAMUS-master", "generator/CAMUS-master", "repo/CAMUS-master"])

@@ -3,10 +3,12 @@
 import contextlib
 import importlib
 import os
+import shlex
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import NoReturn
 
 # OpenBLAS need not start a thread for every core: the scripts use next to no linear algebra
@@ -28,17 +30,20 @@ def words(error: Exception) -> str:
     return str(error).replace("\\\\", "\\") if isinstance(error, OSError) else str(error)
 
 
+def command_line(*arguments: str) -> str:
+    """A command as a shell takes it, with quotes only where they are needed."""
+    return list2cmdline(arguments) if os.name == "nt" else shlex.join(arguments)
+
+
 def cannot_start(reason: str, remedy: str) -> NoReturn:
     """Say in one line why the script cannot start and how to install it, and exit with 2."""
-    from subprocess import list2cmdline  # which quotes a path only where it has a space
-
     venv = ROOT / ".venv"
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if python.exists() and Path(sys.prefix).resolve() != venv:
-        remedy = f"run the script with {list2cmdline([str(python)])}"
+        remedy = f"run the script with {command_line(str(python))}"
     elif not remedy:
-        requirements = str(ROOT / "requirements.txt")
-        remedy = "run " + list2cmdline([sys.executable, "-m", "pip", "install", "-r", requirements])
+        pip = sys.executable, "-m", "pip", "install", "-r", str(ROOT / "requirements.txt")
+        remedy = f"run {command_line(*pip)}"
     reason = " ".join(reason.split())[:200]  # NumPy's has many lines
     print(f"{Path(sys.argv[0]).name}: cannot start, {reason}: {remedy}", file=sys.stderr)
     sys.exit(2)
@@ -54,6 +59,8 @@ def importing() -> Iterator[None]:
     """Turn whatever an import of a package raises into one line, and exit with 2."""
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         refuses_pip = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
         needs_venv = refuses_pip and sys.prefix == sys.base_prefix

@@ -1,21 +1,21 @@
-"""README.md of a dataset: its card, as the Hugging Face hub reads it and as people do."""
+"""README.md of a dataset: its card, as the Hugging Face hub reads it and as people do.
+
+card.md is its template. What it tells of CAMUS is from Leclerc et al. 2019: the abstract (who drew
+the masks) and the text (scanner, hospital).
+"""
 
 import json
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from camus import facts
 from camus.metadata import Description
 
-HUB_SIZES = {
-    10**3: "n<1K",
-    10**4: "1K<n<10K",
-    10**5: "10K<n<100K",
-    10**6: "100K<n<1M",
-    10**7: "1M<n<10M",
-}
+HUB_SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M"}
+CAMUS_ONLY = "<!-- CAMUS only -->\n"  # stands before and after what is only true of CAMUS
 
 
 def options(settings: Mapping[str, Any]) -> str:
@@ -49,35 +49,34 @@ def card(description: Description, example: str, deleted: int) -> str:
     example: the path of a mask within it. deleted: how many pairs of the master were deleted.
     """
     settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
-    split, is_camus = description["split"], description["source"] == facts.SOURCE
+    split, size = description["split"], settings["size"]
+    has_lists = "ratios" not in split
+    counts = [f"| {name} | {n['patients']} | {n['pairs']} |" for name, n in subsets.items()]
     title = f"{description['source'].partition(',')[0]} as image/mask pairs"
     number, patients = (sum(s[what] for s in subsets.values()) for what in ("pairs", "patients"))
-    size, template = settings["size"], Path(__file__).with_name("card.md").read_text("utf-8")
-    return template.format(
-        description=description,
-        title=title,
-        quoted_title=json.dumps(title, ensure_ascii=False),
-        licence_of_hub=facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
-        size_category=next(word for most, word in HUB_SIZES.items() if number < most),
-        number=f"{number:,}",
-        patients="" if split["by"] == "pair" else f" from {patients:,} patients",
-        whole=facts.WHOLE if is_camus else "",
-        jpg="JPG changes these levels slightly. " if settings["format"] == "jpg" else "",
-        lists=" `.` is this folder, which holds the lists." if "ratios" not in split else "",
-        size=f"{size} x {size} pixels"
-        if size
-        else "in their own sizes (resize them to batch them)",
-        frames="ED and ES frames" if settings["frames"] == "key" else "all frames from ED to ES",
-        views=" and ".join(settings["views"]),
-        counts="\n".join(f"| {s} | {n['patients']} | {n['pairs']} |" for s, n in subsets.items()),
-        split=how_it_was_split(split),
-        levels="\n".join(f"| {x['label']} | {x['name']} | {x['gray_level']} |" for x in labels),
-        gray_levels=[label["gray_level"] for label in labels],
-        numbers=[label["label"] for label in labels],
-        example=example,
-        options=options(settings),
-        split_options=options(split) if "ratios" in split else "--subgroups .",
-        deleted=deleted,
-        about=facts.ABOUT if is_camus else "",
-        bibtex=facts.BIBTEX if is_camus else "",
-    )
+    words = {
+        "title": title,
+        "quoted_title": json.dumps(title, ensure_ascii=False),
+        "licence_of_hub": facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
+        "size_category": next((v for k, v in HUB_SIZES.items() if number < k), "1M<n<10M"),
+        "number": f"{number:,}",
+        "patients": "" if split["by"] == "pair" else f" from {patients:,} patients",
+        "size": f"{size} x {size} pixels" if size else "in their own sizes (resize to batch them)",
+        "frames": "ED and ES frames" if settings["frames"] == "key" else "all frames from ED to ES",
+        "views": " and ".join(settings["views"]),
+        "counts": "\n".join(counts),
+        "split": how_it_was_split(split),
+        "levels": "\n".join(f"| {x['label']} | {x['name']} | {x['gray_level']} |" for x in labels),
+        "jpg": "JPG changes these levels slightly. " if example.endswith("jpg") else "",
+        "gray_levels": [label["gray_level"] for label in labels],
+        "numbers": [label["label"] for label in labels],
+        "example": example,
+        "lists": " `.` is this folder, which holds the lists." if has_lists else "",
+        "options": options(settings),
+        "split_options": "--subgroups ." if has_lists else options(split),
+        "deleted": deleted,
+    }
+    parts = Path(__file__).with_name("card.md").read_text("utf-8").split(CAMUS_ONLY)
+    if description["source"] != facts.SOURCE:
+        parts = parts[::2]
+    return Template("".join(parts)).substitute(description | words)

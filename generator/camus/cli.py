@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
@@ -80,6 +80,12 @@ def say(line: str, stream: TextIO | None = None) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError):  # a closed pipe does not stop the work
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def tell(names: Collection[str], thing: str, fact: str, stream: TextIO | None = None) -> None:
+    """Say of how many things something is true, and the first; nothing if there are none."""
+    if names:
+        say(f"{counted(len(names), thing)} {fact}; the first is {min(names)}", stream)
 
 
 def side_by_side(

@@ -45,33 +45,3 @@ CITATION = (
 PHANTOM_SOURCE = "phantom echocardiograms, not patients"
 PHANTOM_LICENCE = "none needed: phantoms are synthetic"
 PHANTOM_CITATION = "nothing: phantoms are synthetic"
-# What a card tells of the data. Sources: the article's abstract (one cardiologist, three on 50
-# patients) and text (scanner, hospital); the challenge's page on its evaluation (ED and ES)
-WHOLE = "The whole of CAMUS has 500 patients and 2,000 ED and ES frames."
-ABOUT = """## About the data
-
-- Images: apical echocardiograms, taken with GE Vivid E95 scanners at the University Hospital of St
-  Etienne, France.
-- Masks of ED and ES: a cardiologist drew the contours of all patients. Who or what drew the masks
-  of the frames between ED and ES is not published.
-- Not known of some patients: sex, age, ejection fraction, image quality, if their Info files are
-  missing.
-- Limits: one hospital and one vendor. Masks may reach beyond the ultrasound sector, and atria may
-  be cut off by the border of the image; both are as CAMUS has them. Small subsets say little.
-
-"""
-BIBTEX = """
-```bibtex
-@article{leclerc2019deep,
-  author = {Leclerc, Sarah and Smistad, Erik and Pedrosa, Jo{\\~a}o and {\\O}stvik, Andreas and
-            Cervenansky, Frederic and Espinosa, Florian and Espeland, Torvald and Berg, Erik Andreas
-            Rye and Jodoin, Pierre-Marc and Grenier, Thomas and Lartizien, Carole and D'hooge, Jan
-            and Lovstakken, Lasse and Bernard, Olivier},
-  title = {Deep Learning for Segmentation using an Open Large-Scale Dataset in {2D}
-           Echocardiography},
-  journal = {IEEE Transactions on Medical Imaging},
-  volume = {38}, number = {9}, pages = {2198--2210}, year = {2019},
-  doi = {10.1109/TMI.2019.2900516}
-}
-```
-"""

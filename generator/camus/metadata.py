@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -84,12 +85,14 @@ def contradiction_in(row: Row) -> str:
     match = PAIR_NAME.fullmatch(row["file_name"])
     if not match:
         return f"has the file_name {row['file_name']!r}, which is not that of an image"
-    expected = {"patient": match["patient"], "view": match["view"],
-                "mirrored": "1" if match["mirrored"] else "0",
-                "frame": match["frame"].lstrip("0") if match["frame"] else "",
-                "instant": match["instant"]}  # fmt: skip
-    if match["instant"] == facts.HALF_SEQUENCE:
-        expected["instant"] = row["instant"]
+    expected = {
+        "patient": match["patient"],
+        "view": match["view"],
+        "mirrored": "1" if match["mirrored"] else "0",
+        "frame": (match["frame"] or "").lstrip("0"),
+    }
+    if match["instant"] in facts.KEY_INSTANTS:
+        expected["instant"] = match["instant"]
     if not re.fullmatch(rf"masks/{re.escape(match['stem'])}\.(jpg|png)", row["mask_file_name"]):
         return f"gives {row['file_name']} the mask {row['mask_file_name']!r}"
     for column, value in expected.items():
@@ -104,7 +107,7 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says; empty if there is none, or none of these scripts.
+    """What dataset.json of a folder says; empty if there is none.
 
     Raises RefusalError if it is not valid JSON.
     """
@@ -183,10 +186,7 @@ def made_names(folder: Path, description: Description) -> set[str]:
     if description["made_by"] == SPLIT:
         made |= {"README.md", *PICTURES, *lists, *facts.SUBSETS}
         for subset in facts.SUBSETS:
-            pairs = (
-                _pair_names(folder / subset) if (folder / subset / METADATA).exists() else FOLDERS
-            )
-            made |= {f"{subset}/{name}" for name in pairs}
+            made |= {f"{subset}/{name}" for name in _pair_names(folder / subset)}
         return made
     instants = [*facts.KEY_INSTANTS]
     if description.get("frames"):
@@ -203,9 +203,12 @@ def made_names(folder: Path, description: Description) -> set[str]:
 
 
 def _pair_names(folder: Path) -> set[str]:
-    """The files and folders of pairs that metadata.csv of a folder lists, itself included."""
-    files = {row[column] for row in read_rows(folder) for column in FOLDERS.values()}
-    return {METADATA, *FOLDERS, *files}
+    """The files and folders of pairs in a folder, by its metadata.csv, which is among them.
+
+    An empty subset has no metadata.csv.
+    """
+    rows = read_rows(folder) if (folder / METADATA).exists() else []
+    return {METADATA, *FOLDERS, *(row[column] for row in rows for column in FOLDERS.values())}
 
 
 def phantom_patients(description: Description) -> set[str]:
@@ -233,23 +236,24 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
         raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
     if not _is_unchanged(description):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
-    files = {f"{name}/{path.name}" for name in FOLDERS for path in entries(master / name)}
     rows, pairs = read_rows(master), []
-    listed: set[str] = set()
+    listed = [row[column] for row in rows for column in FOLDERS.values()]
+    if repeated := [name for name, number in Counter(listed).items() if number > 1]:
+        raise RefusalError(f"{master / METADATA} lists {repeated[0]!r} twice: delete one row")
+    folders = [master / name for name in FOLDERS if (master / name).is_dir()]
+    paths = [path for folder in folders for path in entries(folder) if path.is_file()]
+    files = {f"{path.parent.name}/{path.name}" for path in paths}
+    if foreign := files - {*listed}:
+        remedy = "give it the name of the file that it replaces, or move it out of the master"
+        raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")
     for row in rows:
         image, mask = row["file_name"], row["mask_file_name"]
-        if image in listed or mask in listed:
-            raise RefusalError(f"{master / METADATA} lists {image!r} twice: delete one row")
-        listed |= {image, mask}
         if image in files and mask in files:
             pairs.append(row)
         elif image in files or mask in files:
             left, missing = (image, mask) if image in files else (mask, image)
             remedy = f"delete {master / left}, too, or run the generator with --overwrite"
             raise RefusalError(f"{master / missing} is missing: {remedy}")
-    if foreign := files - listed:
-        remedy = "delete the pair, or move it out of the master"
-        raise RefusalError(f"{METADATA} has no row for {master / min(foreign)}: {remedy}")
     if not pairs:
         raise RefusalError(f"{master} has no pairs: run the generator with --overwrite")
     return description, pairs, len(rows) - len(pairs)

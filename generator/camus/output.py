@@ -103,26 +103,21 @@ def _first_foreign(folder: Path, made: Collection[str], above: str = "") -> str:
 
 def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
     """Rename an earlier target away, and the new folder into its place."""
-    came_first = RefusalError(
-        f"another run has put {target} in place meanwhile: nothing was changed"
-    )
     try:
-        try:
-            if target.exists():
-                _rename(target, old)
-                if not overwrite and (old / DATASET_JSON).exists():
-                    raise came_first
-            _rename(part, target)
-        except BaseException:
-            with contextlib.suppress(OSError):  # if there is none, or if another run came first
-                _rename(old, target)
-            raise
-    except PermissionError as error:
-        reason = f"{target} cannot be replaced ({error.strerror})"
-        raise RefusalError(f"{reason}: close the programs that use it") from error
-    except OSError as error:
-        if error.errno in CAME_FIRST:
-            raise came_first from error
+        if target.exists():
+            _rename(target, old)
+            if not overwrite and (old / DATASET_JSON).exists():
+                raise FileExistsError(errno.EEXIST, "another run made it")
+        _rename(part, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # if there is none, or if another run came first
+            _rename(old, target)
+        if isinstance(error, PermissionError):
+            reason = f"{target} cannot be replaced ({error.strerror})"
+            raise RefusalError(f"{reason}: close the programs that use it") from error
+        if isinstance(error, OSError) and error.errno in CAME_FIRST:
+            reason = f"another run has put {target} in place meanwhile"
+            raise RefusalError(f"{reason}: nothing was changed") from error
         raise
     with contextlib.suppress(KeyboardInterrupt):  # the work is done
         _store_on_disk()
@@ -149,7 +144,11 @@ def _remove_leftovers(target: Path) -> None:
     with contextlib.suppress(OSError):
         replaced = _left(target, "old")  # before the look at the target: a run may be renaming it
         for old in replaced if (target / DATASET_JSON).exists() else []:
-            (old / DATASET_JSON).unlink(missing_ok=True)  # so that no run puts the rest back
+            description = old / DATASET_JSON
+            if description.exists():  # it goes first, so that no run puts the rest back
+                for path in (old, description):
+                    path.chmod(0o700)  # they may be read-only
+                description.unlink()
             for path in old.iterdir():
                 if is_hidden(path.name) and not (target / path.name).exists():
                     path.rename(target / path.name)

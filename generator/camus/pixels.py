@@ -159,8 +159,8 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     if not is_gray or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
         raise PairError("the mask is in colour, or not of 8 bits: save it as 8-bit grayscale")
     if levels_found.shape[::-1] != size:
-        sizes = ["{} x {}".format(*pair) for pair in (levels_found.shape[::-1], size)]
-        raise PairError(f"the mask has {sizes[0]} pixels, the image {sizes[1]}")
+        sizes = "{1} x {0} pixels, the image {2} x {3}".format(*levels_found.shape, *size)
+        raise PairError(f"the mask has {sizes}")
     distance, label = nearest_label(levels)
     is_far = (distance > (0 if is_png else JPG_NOISE)).astype(np.uint8)
     far = cv2.LUT(levels_found, is_far)
