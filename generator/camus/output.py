@@ -70,6 +70,8 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
 
 def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
     """Raise RefusalError unless a target is missing, empty, or made by the script alone."""
+    if target.is_file():
+        raise RefusalError(f"{target} is a file: choose another name for the folder")
     if not target.exists() or not entries(target):
         return
     description = read_description(target)
