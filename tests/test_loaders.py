@@ -121,8 +121,8 @@ def test_the_older_release_keeps_pixels_and_their_size(generate: Run) -> None:
         image = SimpleITK.GetImageFromArray(pixels[None])
         image.SetSpacing((4, 5, 1))  # type: ignore[no-untyped-call]
         SimpleITK.WriteImage(image, f"training/patient0001/patient0001_2CH_ED{kind}.mhd")
-    (lines,) = re.findall(r"`(for p in Path.*?:)`\n  `( .*?)`\n", README)
-    exec("\n".join(lines), {"Path": Path, "SimpleITK": SimpleITK})
+    (lines,) = re.findall(r"`(import SimpleITK.*?)`\n  `(for p in .*?)`\n", README)
+    exec("\n".join(lines), {})
     assert generate("training", MASTER, "--size", 64, "--format", "png")[0] == 0
     mask = picture(MASTER / "masks/patient0001_2CH_ED.png")  # 1 mm per pixel, 7 above the image
     assert (mask[32:52, 8:36] == 255).all() and not mask[52:].any()
