@@ -129,7 +129,7 @@ def split(args: argparse.Namespace) -> int:
     listed = read_lists(args.subgroups) if args.subgroups else {}
     if args.subgroups:
         how: dict[str, Any] = {"by": "lists of patients"}
-        subset_of = {patient: listed[patient] for patient in rows_of.keys() & listed.keys()}
+        subset_of = {patient: listed[patient] for patient in rows_of if patient in listed}
         if not subset_of:
             raise RefusalError(
                 f"no patient of {master} is in the lists of {args.subgroups}: {LISTS}"
