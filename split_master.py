@@ -11,19 +11,20 @@ import contextlib
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "generator"))
 from camus import PairError, RefusalError, cli, metadata, output, pixels, splits, words
 from camus.card import card
 from camus.facts import MIRRORED, SUBGROUPS, SUBSETS, UNKNOWN
-from camus.metadata import Row
+from camus.metadata import Description, Row
 from camus.previews import previews
+
+Subsets = dict[str, list[Row]]  # the pairs of train, valid and test
 
 RATIOS = ["0.7", "0.2", "0.1"]
 PATIENT = re.compile(r"(?!.*(patient.*patient|_[24]CH_))patient[^,;\t]*")  # a line of a list
@@ -39,14 +40,13 @@ def find_master(chosen: Path | None) -> Path:
         return chosen
     roots = Path(), Path(__file__).resolve().parent
     places = [root / name for root in roots for name in ("CAMUS-master", "generator/CAMUS-master")]
-    masters = {place.resolve(): place for place in places if place.is_dir()}
+    found = {place.resolve(): place for place in places if place.is_dir()}
+    masters = list(found.values())
     if len(masters) > 1:
-        raise RefusalError(
-            f"there are {' and '.join(map(str, masters.values()))}: name one of them"
-        )
+        raise RefusalError(f"there are {' and '.join(map(str, masters))}: name one of them")
     if not masters:
         raise RefusalError("no CAMUS-master here: make it with the generator, or name your master")
-    return next(iter(masters.values()))
+    return masters[0]
 
 
 def ratio(text: str) -> str:
@@ -73,7 +73,7 @@ def check_options(args: argparse.Namespace) -> None:
         raise RefusalError(f"--fold {args.fold} needs {folds}: choose a lower N, counted from 0")
 
 
-def assign(rows_of: Mapping[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
+def assign(rows_of: dict[str, list[Row]], args: argparse.Namespace) -> dict[str, str]:
     """The subset of each key, which is a patient or a pair, at random. rows_of: the rows by key."""
     strata = {}
     if args.stratify:
@@ -126,25 +126,26 @@ def split(args: argparse.Namespace) -> int:
     for row in rows:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
-    listed = read_lists(args.subgroups) if args.subgroups else {}
+    listed: dict[str, str] = {}
     if args.subgroups:
-        how: dict[str, Any] = {"by": "lists of patients"}
+        listed = read_lists(args.subgroups)
         subset_of = {patient: listed[patient] for patient in rows_of if patient in listed}
         if not subset_of:
-            raise RefusalError(
-                f"no patient of {master} is in the lists of {args.subgroups}: {LISTS}"
-            )
+            reason = f"no patient of {master} is in the lists of {args.subgroups}"
+            raise RefusalError(f"{reason}: {LISTS}")
+        description["split"] = {"by": "lists of patients"}
     else:
-        how = {name: getattr(args, name) for name in ("ratios", "seed", "fold", "by", "stratify")}
         subset_of = assign(rows_of, args)
-    subsets: dict[str, list[Row]] = {subset: [] for subset in SUBSETS}
+        options = ("ratios", "seed", "fold", "by", "stratify")
+        description["split"] = {name: getattr(args, name) for name in options}
+    subsets: Subsets = {subset: [] for subset in SUBSETS}
     for key, subset in subset_of.items():
         subsets[subset] += rows_of[key]
-    numbers = {
-        subset: {"pairs": len(own), "patients": len({row["patient"] for row in own})}
-        for subset, own in subsets.items()
+    description["made_by"] = metadata.SPLIT
+    description["subsets"] = {
+        subset: {"pairs": len(pairs), "patients": len({row["patient"] for row in pairs})}
+        for subset, pairs in subsets.items()
     }
-    description |= {"made_by": metadata.SPLIT, "split": how, "subsets": numbers}
     earlier: dict[str, str] = {}
     if args.overwrite and args.dataset.is_dir():
         with contextlib.suppress(RefusalError):  # if it is none, or by pair
@@ -154,18 +155,16 @@ def split(args: argparse.Namespace) -> int:
         if args.by == "patient":
             metadata.write_lists(part, subset_of)
     thing = "phantom pair" if description["phantom"] else "pair"
-    gone = f", {cli.counted(deleted, 'deleted pair')} left out" if deleted else ""
-    cli.say(f"{master}: {cli.counted(len(rows), thing)} read{gone}")
-    written = sum(map(len, subsets.values()))
-    cli.say(f"{args.dataset}: {cli.counted(written, thing)} written")
-    for subset, number in numbers.items():
+    left_out = f", {cli.counted(deleted, 'deleted pair')} left out" if deleted else ""
+    cli.say(f"{master}: {cli.counted(len(rows), thing)} read{left_out}")
+    cli.say(f"{args.dataset}: {cli.counted(sum(map(len, subsets.values())), thing)} written")
+    for subset, number in description["subsets"].items():
         patients = cli.counted(number["patients"], "patient")
         cli.say(f"{subset}: {patients}, {cli.counted(number['pairs'], 'pair')}")
     cli.tell(rows_of.keys() - subset_of.keys(), "patient", "in no list, left out", sys.stderr)
     absent = listed.keys() - rows_of.keys()
     cli.tell(absent, "patient", "in the lists, but not in this master", sys.stderr)
-    both = earlier.keys() & subset_of.keys()
-    moved = {patient for patient in both if earlier[patient] != subset_of[patient]}
+    moved = {patient for patient, old in earlier.items() if subset_of.get(patient, old) != old}
     remedy = f"to keep a split the next time, add --subgroups {args.dataset}"
     cli.tell(moved, "patient", f"in another subset than before ({remedy})", sys.stderr)
     for subset, share in zip(SUBSETS, args.ratios, strict=True):
@@ -179,11 +178,7 @@ def split(args: argparse.Namespace) -> int:
 
 
 def write(
-    part: Path,
-    master: Path,
-    subsets: Mapping[str, list[Row]],
-    description: metadata.Description,
-    deleted: int,
+    part: Path, master: Path, subsets: Subsets, description: Description, deleted: int
 ) -> None:
     """Write the pairs of a dataset, byte for byte those of the master, and what describes them.
 
@@ -193,15 +188,10 @@ def write(
         (part / subset / folder).mkdir(parents=True)
     items = [(part / subset, row) for subset, rows in subsets.items() for row in rows]
     copy = partial(copy_pair, master, description)
-    reasons = cli.side_by_side(copy, items, cli.CORES, "pair")
-    bad = [(row, reason) for (_, row), reason in zip(items, reasons, strict=True) if reason]
+    bad = [reason for reason in cli.side_by_side(copy, items, cli.CORES, "pair") if reason]
     if bad:
-        row, reason = bad[0]
-        number = cli.counted(len(bad), "pair")
-        first = f"{Path(row['file_name']).stem}, {reason}"
-        raise RefusalError(
-            f"{master}: {number} cannot be used, see the README; the first is {first}"
-        )
+        fact = f"{cli.counted(len(bad), 'pair')} cannot be used, see the README"
+        raise RefusalError(f"{master}: {fact}; the first is {bad[0]}")
     for subset, rows in subsets.items():
         if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
             metadata.write_rows(part / subset, rows)
@@ -212,15 +202,15 @@ def write(
     metadata.write_description(part, description)
 
 
-def copy_pair(master: Path, description: metadata.Description, item: tuple[Path, Row]) -> str:
-    """Copy the two files of a pair into a subset; the reason if they are no image and its mask."""
+def copy_pair(master: Path, description: Description, item: tuple[Path, Row]) -> str:
+    """Copy a pair into a subset's folder; its name and the reason if it is no image and mask."""
     folder, row = item
     levels = [label["gray_level"] for label in description["labels"]]
     image, mask = ((master / row[column]).read_bytes() for column in metadata.FOLDERS.values())
     try:
         pixels.check_pair(image, mask, levels, description["settings"]["masks"])
     except PairError as error:
-        return str(error)
+        return f"{Path(row['file_name']).stem}, {error}"
     (folder / row["file_name"]).write_bytes(image)
     (folder / row["mask_file_name"]).write_bytes(mask)
     return ""
@@ -236,8 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("dataset", metavar="DATASET", nargs="?", type=cli.path,
         default=Path("CAMUS_public-ImageMask-Dataset"),
         help="folder to write (default: ./CAMUS_public-ImageMask-Dataset)")
-    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio,
-        default=RATIOS,
+    add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio, default=RATIOS,
         help="shares of the patients, such as 0.7 or 1/3, summing to 1 (default: 0.7 0.2 0.1)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
         help="random seed for the shuffle (default: %(default)s)")
