@@ -157,21 +157,18 @@ def _is_unchanged(description: Description) -> bool:
     Source, licence and citation may be any text, and other keys may have been added.
     """
     try:
+        settings = description["settings"]
         for name, choices in SETTINGS.items():
-            value = description["settings"][name]
-            values = value if name in LISTS else [value]
+            values = settings[name] if name in LISTS else [settings[name]]
             # As text, since 0 equals False, and 16.0 equals 16
             if not isinstance(values, list) or not {*map(repr, values)} <= {*map(repr, choices)}:
                 return False
-        if (description["settings"]["size"] is None) != (description["settings"]["fit"] == "none"):
-            return False
-        expected = describe(description["settings"], description["phantom"] is True)
-        expected["settings"] = description["settings"]
-        for name in ("source", "licence", "citation"):
-            expected[name] = str(description[name])
+        expected = describe(settings, description["phantom"] is True) | {"settings": settings}
+        expected |= {name: str(description[name]) for name in ("source", "licence", "citation")}
+        is_native = settings["fit"] == "none"
+        return expected.items() <= description.items() and (settings["size"] is None) == is_native
     except (KeyError, TypeError):
         return False
-    return {**description, **expected} == description
 
 
 def made_names(folder: Path, description: Description) -> set[str]:
