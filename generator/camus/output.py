@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ from camus import RefusalError, words
 from camus.files import entries, is_hidden, is_litter
 from camus.metadata import DATASET_JSON, made_names, read_description
 
-KINDS = ("part", "old")  # of hidden folders
 DAY = 24 * 60 * 60  # seconds; no run takes so long
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between attempts to rename
 CAME_FIRST = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)  # of a rename after that of another run
@@ -43,13 +41,15 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     _remove_leftovers(target)
     _check_replaceable(target, made_by, overwrite)
     letters = secrets.token_hex(4)
-    part, old = (target.with_name(f".{target.name}.camus-{kind}-{letters}") for kind in KINDS)
+    part = target.with_name(f".{target.name}.camus-part-{letters}")
+    old = target.with_name(f".{target.name}.camus-old-{letters}")
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         part.mkdir(parents=True)
         yield part
         if (part / DATASET_JSON).exists():
-            _store_on_disk()
+            if hasattr(os, "sync"):  # Windows has no such call
+                os.sync()
             _check_replaceable(target, made_by, overwrite)
             _replace(target, part, old, overwrite)
     except KeyboardInterrupt:
@@ -72,7 +72,7 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
     """Raise RefusalError unless a target is missing, empty, or made by the script alone."""
     if target.is_file():
         raise RefusalError(f"{target} is a file: choose another name for the folder")
-    if not target.exists() or not entries(target):
+    if not target.exists():
         return
     description = read_description(target)
     made: set[str] = set()
@@ -122,7 +122,8 @@ def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
             raise RefusalError(f"{reason}: nothing was changed") from error
         raise
     with contextlib.suppress(KeyboardInterrupt):  # the work is done
-        _store_on_disk()
+        if hasattr(os, "sync"):
+            os.sync()
 
 
 def _put_back(target: Path) -> None:
@@ -176,9 +177,3 @@ def _rename(path: Path, new: Path) -> None:
             return
         time.sleep(pause)
     path.rename(new)
-
-
-def _store_on_disk() -> None:
-    """Have the disk store all files. Linux waits until it has; Windows has no such call."""
-    if sys.platform != "win32":
-        os.sync()
