@@ -34,13 +34,13 @@ def how_it_was_split(split: Mapping[str, Any]) -> str:
     """The options of the split as a sentence."""
     if "ratios" not in split:
         return "Lists of patients say who is in which subset. No patient is in two subsets."
-    what, others = "patients", "No patient is in two subsets."
+    others = "No patient is in two subsets."
     if split["by"] == "pair":
-        what, others = "pairs", "A patient may be in several subsets."
+        others = "A patient may be in several subsets."
     shares = " / ".join(f"{float(100 * Fraction(text)):g}" for text in split["ratios"])
     stratified = "stratified" if split["stratify"] else "not stratified"
     seed = f"seed {split['seed']}, fold {split['fold']}"
-    return f"Split at random: {shares} % of the {what}, {stratified}, {seed}. {others}"
+    return f"Split at random: {shares} % of the {split['by']}s, {stratified}, {seed}. {others}"
 
 
 def card(description: Description, example: str, deleted: int) -> str:
