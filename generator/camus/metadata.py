@@ -93,7 +93,7 @@ def contradiction_in(row: Row) -> str:
     }
     if match["instant"] in facts.KEY_INSTANTS:
         expected["instant"] = match["instant"]
-    if not re.fullmatch(rf"masks/{re.escape(match['stem'])}\.(jpg|png)", row["mask_file_name"]):
+    if row["mask_file_name"] not in (f"masks/{match['stem']}.{end}" for end in ("jpg", "png")):
         return f"gives {row['file_name']} the mask {row['mask_file_name']!r}"
     for column, value in expected.items():
         if row[column] != value:
@@ -181,21 +181,18 @@ def made_names(folder: Path, description: Description) -> set[str]:
         return made | _pair_names(folder)
     lists = facts.SUBGROUPS.values()
     if description["made_by"] == SPLIT:
-        made |= {"README.md", *PICTURES, *lists, *facts.SUBSETS}
         for subset in facts.SUBSETS:
             made |= {f"{subset}/{name}" for name in _pair_names(folder / subset)}
-        return made
+        return made | {"README.md", *PICTURES, *lists, *facts.SUBSETS}
     instants = [*facts.KEY_INSTANTS]
     if description.get("frames"):
         instants.append(facts.HALF_SEQUENCE)
     made |= {"database_nifti", "database_split", *(f"database_split/{name}" for name in lists)}
     for patient in phantom_patients(description):
         path = f"database_nifti/{patient}"
-        made.add(path)
-        for view in facts.VIEWS:
-            made.add(f"{path}/Info_{view}.cfg")
-            for instant, kind in product(instants, ("", "_gt")):
-                made.add(f"{path}/{patient}_{view}_{instant}{kind}.nii.gz")
+        made |= {path, *(f"{path}/Info_{view}.cfg" for view in facts.VIEWS)}
+        for view, instant, kind in product(facts.VIEWS, instants, ("", "_gt")):
+            made.add(f"{path}/{patient}_{view}_{instant}{kind}.nii.gz")
     return made
 
 
