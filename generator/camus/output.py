@@ -75,12 +75,11 @@ def _check_replaceable(target: Path, made_by: str, overwrite: bool) -> None:
     if not target.exists():
         return
     description = read_description(target)
-    made: set[str] = set()
-    if description.get("made_by") == made_by:
-        if not overwrite:
-            remedy = "replace it with --overwrite, or choose another folder"
-            raise RefusalError(f"{target} is there already: {remedy}")
-        made = made_names(target, description)
+    is_own = description.get("made_by") == made_by
+    if is_own and not overwrite:
+        remedy = "replace it with --overwrite, or choose another folder"
+        raise RefusalError(f"{target} is there already: {remedy}")
+    made = made_names(target, description) if is_own else set()
     if foreign := _first_foreign(target, made):
         remedy = "move it away, or choose another folder"
         raise RefusalError(f"{target} holds {foreign}, not made by {made_by}: {remedy}")
