@@ -75,9 +75,8 @@ def counted(number: int, thing: str) -> str:
 
 def say(line: str, stream: TextIO | None = None) -> None:
     """Print one line, by default on stdout, with escapes for what cannot be printed."""
-    stream = stream or sys.stdout
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError):  # a closed pipe does not stop the work
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
