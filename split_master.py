@@ -25,7 +25,6 @@ from camus.metadata import Description, Row
 from camus.previews import previews
 
 Subsets = dict[str, list[Row]]  # the pairs of train, valid and test
-
 RATIOS = ["0.7", "0.2", "0.1"]
 PATIENT = re.compile(r"(?!.*(patient.*patient|_[24]CH_))patient[^,;\t]*")  # a line of a list
 LISTS = (
