@@ -20,8 +20,9 @@ COLUMNS, THUMBNAIL, GAP = 6, 152, 10
 WIDTH = COLUMNS * (THUMBNAIL + GAP) + GAP  # 982 pixels: GitHub shows a README at 830
 LINE = 20  # height of a line of text, pixels
 TEXT = (40, 40, 40)
-# OpenCV 5 has a font whose zero has no stroke through it
-PLAIN_FONT: Any = cv2.FontFace("uni") if hasattr(cv2, "FontFace") else None
+FONT: Any = (cv2.FONT_HERSHEY_SIMPLEX, 0.5, TEXT, 1, cv2.LINE_AA)  # as cv2.putText takes them
+if hasattr(cv2, "FontFace"):  # OpenCV 5 has a font whose zero has no stroke through it
+    FONT = (TEXT, cv2.FontFace("uni"), 15)
 CHART = 660  # width of a chart, pixels
 BARS = 140  # the left end of bars; their names are at its left
 # Colours that everyone can tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color
@@ -35,11 +36,7 @@ def write_text(canvas: Picture, text: str, x: int, y: int) -> None:
     """Write lines of text. x, y: the left end of the first base line."""
     for number, line in enumerate(text.split("\n")):
         line = line.encode("ascii", "replace").decode()  # OpenCV cannot draw all other letters
-        place = x, y + number * LINE
-        if PLAIN_FONT:
-            cv2.putText(canvas, line, place, TEXT, PLAIN_FONT, 15)
-        else:
-            cv2.putText(canvas, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, TEXT, 1, cv2.LINE_AA)
+        cv2.putText(canvas, line, (x, y + number * LINE), *FONT)
 
 
 def heading(title: str, legend: Legend) -> Picture:
