@@ -125,9 +125,8 @@ def split(args: argparse.Namespace) -> int:
     for row in rows:
         pair = Path(row["file_name"]).stem.removeprefix(MIRRORED)
         rows_of[row["patient"] if args.by == "patient" else pair].append(row)
-    listed: dict[str, str] = {}
+    listed = read_lists(args.subgroups) if args.subgroups else {}
     if args.subgroups:
-        listed = read_lists(args.subgroups)
         subset_of = {patient: listed[patient] for patient in rows_of if patient in listed}
         if not subset_of:
             reason = f"no patient of {master} is in the lists of {args.subgroups}"

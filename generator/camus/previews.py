@@ -11,7 +11,7 @@ import numpy as np
 from camus import pictures, pixels
 from camus.cli import counted
 from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS
-from camus.metadata import PICTURES, Description, Row
+from camus.metadata import FOLDERS, PICTURES, Description, Row
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
 
@@ -38,8 +38,8 @@ def previews(
         pictures.chart("Image quality of the worse view: % of patients", QUALITIES, qualities),
     ])  # fmt: skip
     canvases = [statistics[:, : pictures.CHART], *_sheets(master, subsets["train"], description)]
-    encoded = [pixels.encode(canvas, "png", 0) for canvas in canvases]
-    return dict(zip(PICTURES, encoded, strict=True))
+    named = zip(PICTURES, canvases, strict=True)
+    return {name: pixels.encode(canvas, "png", 0) for name, canvas in named}
 
 
 def _some(rows: Sequence[Row], most: int) -> list[Row]:
@@ -59,7 +59,7 @@ def _sheets(master: Path, train: Sequence[Row], description: Description) -> lis
     shown = _some([row for row in train if row["mirrored"] != "1"], 3 * pictures.COLUMNS)
     shown += _some(copies, 3 * pictures.COLUMNS - len(shown))
     for row in shown:
-        files = ((master / row[column]).read_bytes() for column in ("file_name", "mask_file_name"))
+        files = ((master / row[column]).read_bytes() for column in FOLDERS.values())
         image, mask = (np.asarray(pixels.decode(data, cv2.IMREAD_GRAYSCALE)) for data in files)
         images.append(pictures.thumbnail(image))
         masks.append(pictures.thumbnail(label_of_level[mask] * brighten))
