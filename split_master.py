@@ -21,10 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "generator"))
 from camus import PairError, RefusalError, cli, metadata, output, pixels, splits, words
 from camus.card import card
 from camus.facts import MIRRORED, SUBGROUPS, SUBSETS, UNKNOWN
-from camus.metadata import Description, Row
+from camus.metadata import Description, Row, Subsets
 from camus.previews import previews
 
-Subsets = dict[str, list[Row]]  # the pairs of train, valid and test
 RATIOS = ["0.7", "0.2", "0.1"]
 PATIENT = re.compile(r"(?!.*(patient.*patient|_[24]CH_))patient[^,;\t]*")  # a line of a list
 LISTS = (
@@ -136,7 +135,7 @@ def split(args: argparse.Namespace) -> int:
         subset_of = assign(rows_of, args)
         options = ("ratios", "seed", "fold", "by", "stratify")
         description["split"] = {name: getattr(args, name) for name in options}
-    subsets: Subsets = {subset: [] for subset in SUBSETS}
+    subsets: dict[str, list[Row]] = {subset: [] for subset in SUBSETS}
     for key, subset in subset_of.items():
         subsets[subset] += rows_of[key]
     description["made_by"] = metadata.SPLIT

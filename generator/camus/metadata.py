@@ -13,6 +13,7 @@ from camus import RefusalError, facts, words
 from camus.files import entries
 
 Row = dict[str, Any]  # the record of a pair, by column of metadata.csv
+Subsets = Mapping[str, Sequence[Row]]  # the rows of train, valid and test
 Description = dict[str, Any]  # dataset.json
 Settings = dict[str, Any]  # the options of the generator, by name
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,14 +11,12 @@ import numpy as np
 from camus import pictures, pixels
 from camus.cli import counted
 from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS
-from camus.metadata import FOLDERS, PICTURES, Description, Row
+from camus.metadata import FOLDERS, PICTURES, Description, Row, Subsets
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
 
 
-def previews(
-    master: Path, subsets: Mapping[str, Sequence[Row]], description: Description
-) -> dict[str, bytes]:
+def previews(master: Path, subsets: Subsets, description: Description) -> dict[str, bytes]:
     """The pictures of a dataset as PNG files, by file name: charts, and the sheets of train."""
     legend, instants, bands, qualities = [], [], [], []  # one item per subset
     for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
