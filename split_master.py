@@ -177,10 +177,7 @@ def split(args: argparse.Namespace) -> int:
 def write(
     part: Path, master: Path, subsets: Subsets, description: Description, deleted: int
 ) -> None:
-    """Write the pairs of a dataset, byte for byte those of the master, and what describes them.
-
-    Raises RefusalError if files of the master are no image and its mask.
-    """
+    """Copy pairs, and write what describes them. Raises RefusalError if some cannot be used."""
     for subset, folder in product(subsets, metadata.FOLDERS):
         (part / subset / folder).mkdir(parents=True)
     items = [(part / subset, row) for subset, rows in subsets.items() for row in rows]

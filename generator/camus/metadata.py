@@ -108,10 +108,7 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says; empty if there is none.
-
-    Raises RefusalError if it is not valid JSON.
-    """
+    """What dataset.json of a folder says, if there is one. Raises RefusalError if it is damaged."""
     path = folder / DATASET_JSON
     try:
         description = json.loads(path.read_bytes())
@@ -153,10 +150,7 @@ def describe(settings: Settings, phantom: bool) -> Description:
 
 
 def _is_unchanged(description: Description) -> bool:
-    """Whether dataset.json of a master is as the generator writes it.
-
-    Source, licence and citation may be any text, and other keys may have been added.
-    """
+    """Whether a master's dataset.json is as written; new keys and other texts are allowed."""
     try:
         settings = description["settings"]
         for name, choices in SETTINGS.items():
@@ -173,10 +167,7 @@ def _is_unchanged(description: Description) -> bool:
 
 
 def made_names(folder: Path, description: Description) -> set[str]:
-    """The files and folders that a script wrote in its folder, paths with slashes.
-
-    Raises RefusalError if what lists them there cannot be read.
-    """
+    """What a script wrote in its folder, paths with slashes. Raises RefusalError, as read_rows."""
     made = {DATASET_JSON}
     if description["made_by"] == GENERATOR:
         return made | _pair_names(folder)
@@ -198,10 +189,7 @@ def made_names(folder: Path, description: Description) -> set[str]:
 
 
 def _pair_names(folder: Path) -> set[str]:
-    """The files and folders of pairs in a folder, by its metadata.csv, which is among them.
-
-    An empty subset has no metadata.csv.
-    """
+    """metadata.csv, which an empty subset does not have, and the files and folders of its pairs."""
     rows = read_rows(folder) if (folder / METADATA).exists() else []
     return {METADATA, *FOLDERS, *(row[column] for row in rows for column in FOLDERS.values())}
 
