@@ -10,7 +10,7 @@ import numpy as np
 
 from camus import pictures, pixels
 from camus.cli import counted
-from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES, SUBSETS
+from camus.facts import BETWEEN, EF_BANDS, KEY_INSTANTS, QUALITIES
 from camus.metadata import FOLDERS, PICTURES, Description, Row, Subsets
 from camus.pixels import Picture
 from camus.splits import ef_band, worse_quality
@@ -19,13 +19,13 @@ from camus.splits import ef_band, worse_quality
 def previews(master: Path, subsets: Subsets, description: Description) -> dict[str, bytes]:
     """The pictures of a dataset as PNG files, by file name: charts, and the sheets of train."""
     legend, instants, bands, qualities = [], [], [], []  # one item per subset
-    for subset, colour in zip(SUBSETS, pictures.SUBSET_COLOURS, strict=True):
+    for (subset, pairs), colour in zip(subsets.items(), pictures.SUBSET_COLOURS, strict=True):
         rows_of = defaultdict(list)
-        for row in subsets[subset]:
+        for row in pairs:
             rows_of[row["patient"]].append(row)
-        sizes = counted(len(subsets[subset]), "pair"), counted(len(rows_of), "patient")
-        legend.append((f"{subset}: {', '.join(sizes)}", colour))
-        instants.append([row["instant"] for row in subsets[subset]])
+        sizes = f"{counted(len(pairs), 'pair')}, {counted(len(rows_of), 'patient')}"
+        legend.append((f"{subset}: {sizes}", colour))
+        instants.append([row["instant"] for row in pairs])
         bands.append([ef_band(rows) for rows in rows_of.values()])
         qualities.append([worse_quality(rows) for rows in rows_of.values()])
     title = description["source"].partition(",")[0]
