@@ -108,7 +108,7 @@ def write_description(folder: Path, description: Description) -> None:
 
 
 def read_description(folder: Path) -> Description:
-    """What dataset.json of a folder says, if there is one. Raises RefusalError if it is damaged."""
+    """What dataset.json says; {} if there is none. Raises RefusalError if it is not valid JSON."""
     path = folder / DATASET_JSON
     try:
         description = json.loads(path.read_bytes())
@@ -150,7 +150,7 @@ def describe(settings: Settings, phantom: bool) -> Description:
 
 
 def _is_unchanged(description: Description) -> bool:
-    """Whether a master's dataset.json is as written; new keys and other texts are allowed."""
+    """Whether a dataset.json is as written. Source, licence and citation may be any text."""
     try:
         settings = description["settings"]
         for name, choices in SETTINGS.items():
@@ -160,8 +160,8 @@ def _is_unchanged(description: Description) -> bool:
                 return False
         expected = describe(settings, description["phantom"] is True) | {"settings": settings}
         expected |= {name: str(description[name]) for name in ("source", "licence", "citation")}
-        is_native = settings["fit"] == "none"
-        return expected.items() <= description.items() and (settings["size"] is None) == is_native
+        is_same = expected.items() <= description.items()
+        return is_same and (settings["size"] is None) == (settings["fit"] == "none")
     except (KeyError, TypeError):
         return False
 
@@ -189,7 +189,7 @@ def made_names(folder: Path, description: Description) -> set[str]:
 
 
 def _pair_names(folder: Path) -> set[str]:
-    """metadata.csv, which an empty subset does not have, and the files and folders of its pairs."""
+    """metadata.csv, and the files and folders of its pairs. An empty subset has no such table."""
     rows = read_rows(folder) if (folder / METADATA).exists() else []
     return {METADATA, *FOLDERS, *(row[column] for row in rows for column in FOLDERS.values())}
 
