@@ -185,7 +185,7 @@ def write(
     bad = [reason for reason in cli.side_by_side(copy, items, cli.CORES, "pair") if reason]
     if bad:
         fact = f"{cli.counted(len(bad), 'pair')} cannot be used, see the README"
-        raise RefusalError(f"{master}: {fact}; the first is {bad[0]}")
+        raise RefusalError(f"{master}: {fact}; the first is {min(bad)}")
     for subset, rows in subsets.items():
         if rows:  # without rows, Hugging Face's loader looks for pictures that are not there
             metadata.write_rows(part / subset, rows)

@@ -38,7 +38,8 @@ def how_it_was_split(split: Mapping[str, Any]) -> str:
     if split["by"] == "pair":
         others = "A patient may be in several subsets."
     shares = " / ".join(f"{float(100 * Fraction(text)):g}" for text in split["ratios"])
-    stratified = "stratified" if split["stratify"] else "not stratified"
+    by = " by ejection fraction and image quality"
+    stratified = f"stratified{by}" if split["stratify"] else "not stratified"
     seed = f"seed {split['seed']}, fold {split['fold']}"
     return f"Split at random: {shares} % of the {split['by']}s, {stratified}, {seed}. {others}"
 
