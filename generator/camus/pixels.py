@@ -4,7 +4,6 @@ Pictures are uint8 arrays of shape (height, width), rows from the top.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -45,10 +44,8 @@ def to_gray(values: npt.NDArray[Any]) -> Picture:
     """
     gray = _rounded(values, 255, "intensities")
     if gray.max() < DARKEST_MAXIMUM or gray.min() == gray.max():
-        raise PairError(
-            f"has intensities from {values.min():g} to {values.max():g} only: the image is empty, "
-            "scaled to smaller values, or a mask"
-        )
+        found = f"has intensities from {values.min():g} to {values.max():g} only"
+        raise PairError(f"{found}: the image is empty, scaled to smaller values, or a mask")
     return gray
 
 
@@ -65,9 +62,7 @@ def _rounded(values: npt.NDArray[Any], highest: int, what: str) -> Picture:
     low, high = values.min(), values.max()
     if not (low >= -TOLERANCE and high <= highest + TOLERANCE):  # nor is it NaN
         raise PairError(f"has {what} from {low:g} to {high:g}, not within 0..{highest}")
-    rounded = np.empty(values.shape, np.uint8)
-    np.rint(values, out=rounded, casting="unsafe")
-    return rounded
+    return np.asarray(np.rint(values), np.uint8)
 
 
 def fit_box(width: int, height: int, spacing: tuple[float, float], size: int, fit: str) -> Box:
@@ -134,9 +129,9 @@ def encode_mask(mask: Picture, masks: str, suffix: str) -> bytes:
     """
     data = encode(mask, suffix, MASK_QUALITY)
     if suffix == "jpg":
-        decoded = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
-        gap = min(b - a for a, b in pairwise(sorted(set(LEVELS[masks]))))
-        if 2 * int(cv2.absdiff(decoded, mask).max()) >= gap:
+        decoded = np.asarray(decode(data, cv2.IMREAD_GRAYSCALE))
+        step = LEVELS[masks][1]  # from each gray level to the next
+        if 2 * int(cv2.absdiff(decoded, mask).max()) >= step:
             raise PairError("the mask does not survive JPG: use --format png or --masks index")
     return data
 
@@ -158,9 +153,9 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     is_gray = levels_found.ndim == 2 and levels_found.dtype == np.uint8
     if not is_gray or (is_png and mask[24:26] != EIGHT_BIT_GRAY):
         raise PairError("the mask is in colour, or not of 8 bits: save it as 8-bit grayscale")
-    if levels_found.shape[::-1] != size:
-        sizes = "{1} x {0} pixels, the image {2} x {3}".format(*levels_found.shape, *size)
-        raise PairError(f"the mask has {sizes}")
+    height, width = levels_found.shape
+    if (width, height) != size:
+        raise PairError(f"the mask has {width} x {height} pixels, the image {size[0]} x {size[1]}")
     distance, label = nearest_label(levels)
     is_far = (distance > (0 if is_png else JPG_NOISE)).astype(np.uint8)
     far = cv2.LUT(levels_found, is_far)
