@@ -69,8 +69,7 @@ def find_database(chosen: Path | None) -> Path:
 def _has_patients(folder: Path) -> bool:
     """Whether a folder has a folder of a patient, or a link in the place of one."""
     inside = entries(folder) if folder.is_dir() else []
-    names = [path.name.casefold() for path in inside if not path.is_file()]
-    return any(name.startswith("patient") for name in names)
+    return any(path.name.casefold().startswith("patient") and not path.is_file() for path in inside)
 
 
 def _hint(path: Path) -> str:
@@ -155,7 +154,6 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
     path = source.image.with_name(f"Info_{source.view}.cfg")
     if not path.exists() and not path.is_symlink():
         return {}, []
-    name = f"{source.patient}/{path.name}"
     text = path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
     info: Info = {}
     unclear = []
@@ -166,10 +164,10 @@ def read_info(source: Source) -> tuple[Info, list[str]]:
         elif key in INFO_NUMBERS and NUMBER.fullmatch(value):
             info[key.replace("LVef", "EF")] = float(value)
         elif value and key in (*INFO_WORDS, *INFO_NUMBERS):
-            unclear.append(f"{name}: {line[:60]}")
+            unclear.append(line[:60])
     if not info and not unclear:
-        unclear.append(f"{name}: no text with lines such as EF: 54")
-    return info, unclear
+        unclear.append("no text with lines such as EF: 54")
+    return info, [f"{source.patient}/{path.name}: {line}" for line in unclear]
 
 
 def instants_shown(source: Source, info: Info, count: int) -> list[str]:
@@ -183,10 +181,9 @@ def instants_shown(source: Source, info: Info, count: int) -> list[str]:
             raise PairError(f"the image has {count} frames, a key frame has one")
         return [source.instant]
     numbers = range(1, count + 1)
-    stated = [instant for instant in KEY_INSTANTS if instant in info]
-    ends = {info[instant]: instant for instant in stated}  # by the number of the frame
+    ends = {info[instant]: instant for instant in KEY_INSTANTS if instant in info}  # by frame
     is_outside = any(number not in numbers for number in ends)
-    is_one_frame = len(ends) < len(stated)
+    is_one_frame = "ED" in info and info["ED"] == info.get("ES")
     if is_outside or is_one_frame or info.get("NbFrame", count) != count:
         lines = ", ".join(f"{k}: {info[k]:g}" for k in (*KEY_INSTANTS, "NbFrame") if k in info)
         raise PairError(f"the image has {count} frames, its Info file says {lines}")
