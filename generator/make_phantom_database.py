@@ -76,13 +76,12 @@ def make_database(args: argparse.Namespace) -> int:
         raise RefusalError("--frames 1: a half sequence has two frames at least, ED and ES")
     options = {name: getattr(args, name) for name in ("patients", "frames", "seed")}
     description = {"made_by": metadata.PHANTOMS, "phantom": True, **options}
-    numbers = range(1, args.patients + 1)
-    names = (f"patient{number:04}" for number in numbers)
+    names = metadata.phantom_patients(description)
     subset_of = splits.assign(splits.in_random_order(names, args.seed, {}), RATIOS)
     with output.new_folder(args.folder, metadata.PHANTOMS, args.overwrite) as part:
         (part / "database_nifti").mkdir()
         write = partial(write_patient, part / "database_nifti", args.frames, args.seed)
-        cli.side_by_side(write, numbers, cli.CORES, "patient")
+        cli.side_by_side(write, range(1, args.patients + 1), cli.CORES, "patient")
         metadata.write_lists(part / "database_split", subset_of)
         metadata.write_description(part, description)
     cli.say(f"{args.folder}: {cli.counted(args.patients, 'phantom patient')} written")
