@@ -21,6 +21,7 @@ from camus.database import Source
 from camus.facts import HALF_SEQUENCE, KEY_INSTANTS, MIRRORED, QUALITIES, STRUCTURES, UNKNOWN, VIEWS
 from camus.metadata import Row, Settings, decimal
 
+INSTANTS = {"key": KEY_INSTANTS, "sequence": (HALF_SEQUENCE,)}  # of the sources, by --frames
 RELEASE_AXES = "LP"  # of the images: x to the patient's left, y to posterior; so the apex is on top
 
 
@@ -89,9 +90,8 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
                     "spacing_y": decimal(height * image.spacing[1] / box.height),
                 }
                 rows.append(row)
-                image_file = pixels.encode(gray, suffix, settings["jpg_quality"])
-                mask_file = pixels.encode_mask(levels, masks, mask_suffix)
-                files |= {row["file_name"]: image_file, row["mask_file_name"]: mask_file}
+                files[row["file_name"]] = pixels.encode(gray, suffix, settings["jpg_quality"])
+                files[row["mask_file_name"]] = pixels.encode_mask(levels, masks, mask_suffix)
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
         return Outcome([], f"frame {frame}: {words(error)}" if frame else words(error))
@@ -106,21 +106,19 @@ def generate(args: argparse.Namespace) -> int:
     settings["structures"] = [name for name in STRUCTURES if name in args.structures]
     settings["format"] = args.format or ("png" if args.masks == "index" else "jpg")
     settings["size"] = None if args.fit == "none" else args.size
-    instants = KEY_INSTANTS if args.frames == "key" else (HALF_SEQUENCE,)
     folder = database.find_database(args.database)
     if args.master.resolve().is_relative_to(folder.resolve()):
         raise RefusalError(f"{args.master} lies in the database {folder}: choose another folder")
-    sources, problems = database.find_sources(folder, args.views, instants)
+    sources, problems = database.find_sources(folder, args.views, INSTANTS[args.frames])
     patients = {source.patient for source in sources}
-    described = [metadata.read_description(path) for path in (folder, folder.resolve().parent)]
-    phantoms = set[str]().union(*map(metadata.phantom_patients, described))
+    here, above = map(metadata.read_description, (folder, folder.resolve().parent))
+    phantoms = metadata.phantom_patients(here) | metadata.phantom_patients(above)
     folders = {path.name for path in folder.glob("patient*") if path.is_dir()}
     phantom = bool(phantoms) and folders <= phantoms
     with output.new_folder(args.master, metadata.GENERATOR, args.overwrite) as part:
         for name in metadata.FOLDERS:
             (part / name).mkdir()
-        work = partial(convert, settings, part)
-        results = cli.side_by_side(work, sources, args.jobs, "file")
+        results = cli.side_by_side(partial(convert, settings, part), sources, args.jobs, "file")
         outcomes = dict(zip(sources, results, strict=True))
         rows = [row for outcome in results for row in outcome.rows]
         if rows:  # else the target stays as it was
@@ -139,7 +137,7 @@ def generate(args: argparse.Namespace) -> int:
     cli.say(f"{folder}: {cli.counted(len(patients), f'{adjective}patient')} read")
     pairs = f"{cli.counted(len(rows), f'{adjective}pair')} written" if rows else "nothing written"
     cli.say(f"{args.master}: {pairs}, {cli.counted(len(problems), 'problem')}")
-    report(args, instants, outcomes, phantom)
+    report(args, outcomes, phantom)
     if rows:
         split = os.path.normpath(Path(sys.argv[0]).parent / "../split_master.py")
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
@@ -147,12 +145,7 @@ def generate(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def report(
-    args: argparse.Namespace,
-    instants: Sequence[str],
-    outcomes: dict[Source, Outcome],
-    phantom: bool,
-) -> None:
+def report(args: argparse.Namespace, outcomes: dict[Source, Outcome], phantom: bool) -> None:
     """Say what may be wrong, what an option left out, and what of the release is missing."""
     unclear = {line for outcome in outcomes.values() for line in outcome.unclear}
     cli.tell(unclear, "line", "of Info files not understood, taken as missing", sys.stderr)
@@ -170,7 +163,8 @@ def report(
     left_out = {f"{s.patient} {s.view}" for s in converted if not outcomes[s].rows}
     cli.tell(left_out, "view", "left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
-    release = {"_".join(parts) for parts in product(patients, args.views, instants)}
+    names = product(patients, args.views, INSTANTS[args.frames])
+    release = {"_".join(parts) for parts in names}
     absent = patients - {source.patient for source in converted}
     if absent != patients and not phantom:
         thing = "pair" if args.frames == "key" else "half sequence"
