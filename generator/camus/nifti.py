@@ -35,6 +35,8 @@ LARGEST_FILE = 2**30  # bytes; more than this number of pixels of any type
 SIDES = (20, 400)  # mm of an image; 100 to 242 in CAMUS
 QUIET = logging.Logger("nibabel's remarks on headers", logging.CRITICAL + 1)
 
+To8Bits = Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]
+
 
 class Scan(NamedTuple):
     """What a file holds: its array transposed, never flipped, as SimpleITK reads it."""
@@ -64,11 +66,7 @@ def _reader(data: bytes) -> Callable[[int], bytes]:
     return take
 
 
-def read(
-    path: Path,
-    to_8_bits: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]],
-    sides: tuple[float, float] | None = None,
-) -> Scan:
+def read(path: Path, to_8_bits: To8Bits, sides: tuple[float, float] | None = None) -> Scan:
     """Read a .nii or .nii.gz file whole; its content tells whether it is compressed.
 
     to_8_bits: makes a uint8 frame from the scaled values of a frame, both (height, width).
