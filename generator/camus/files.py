@@ -13,10 +13,7 @@ def is_litter(name: str) -> bool:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name. Raises OSError if the folder cannot be listed.
-
-    Litter and hidden files (.git, for example) are passed over.
-    """
+    """What lies in a folder, sorted by name, without hidden files and litter. Raises OSError."""
     return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
 
 
