@@ -14,10 +14,8 @@ from camus.files import entries
 SUBFOLDERS = ("", "database_nifti", "CAMUS_public/database_nifti", "CAMUS_public",
               "database_nifti/database_nifti")  # fmt: skip
 DEFAULTS = ("CAMUS_public", "database_nifti")  # taken as named where they exist, in this order
-DOWNLOAD = (
-    f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with "
-    "generator/make_phantom_database.py phantoms"
-)
+PHANTOMS = "generator/make_phantom_database.py phantoms"
+DOWNLOAD = f"download CAMUS_public from {facts.HOMEPAGE}, or make phantom patients with {PHANTOMS}"
 EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
 # What to do, by the names that were found where patient folders were expected
 HINTS = {
