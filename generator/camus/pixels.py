@@ -123,15 +123,12 @@ def encode(picture: Picture, suffix: str, quality: int) -> bytes:
 
 
 def encode_mask(mask: Picture, masks: str, suffix: str) -> bytes:
-    """The bytes of a mask file, proven: decoded again, each pixel snaps to its own gray level.
-
-    Raises PairError if JPG cannot hold the mask.
-    """
+    """The bytes of a mask file, decoded again as a proof. Raises PairError if JPG loses labels."""
     data = encode(mask, suffix, MASK_QUALITY)
     if suffix == "jpg":
         decoded = np.asarray(decode(data, cv2.IMREAD_GRAYSCALE))
-        step = LEVELS[masks][1]  # from each gray level to the next
-        if 2 * int(cv2.absdiff(decoded, mask).max()) >= step:
+        step = LEVELS[masks][1]  # from one gray level to the next
+        if 2 * int(cv2.absdiff(decoded, mask).max()) >= step:  # else all snap to their own level
             raise PairError("the mask does not survive JPG: use --format png or --masks index")
     return data
 
@@ -157,9 +154,9 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     if (width, height) != size:
         raise PairError(f"the mask has {width} x {height} pixels, the image {size[0]} x {size[1]}")
     distance, label = nearest_label(levels)
-    is_far = (distance > (0 if is_png else JPG_NOISE)).astype(np.uint8)
-    far = cv2.LUT(levels_found, is_far)
-    if cv2.countNonZero(far) > (0 if is_png else JPG_SHARE * far.size):
+    noise, share = (0, 0) if is_png else (JPG_NOISE, JPG_SHARE)
+    far = cv2.LUT(levels_found, (distance > noise).astype(np.uint8))
+    if cv2.countNonZero(far) > share * far.size:
         allowed = ", ".join(map(str, levels))
         value = levels_found[far > 0][0]
         raise PairError(f"the mask has the value {value}, it may have {allowed}")
