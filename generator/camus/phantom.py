@@ -18,7 +18,6 @@ from camus.facts import VIEWS
 from camus.pixels import Picture
 
 Floats = npt.NDArray[np.float32]
-Points = npt.NDArray[np.float64]
 
 # Width and height of frames in the release, the smallest and the largest among them
 SIZES = [(382, 325), (512, 422), (551, 428), (591, 420), (600, 480), (748, 617), (787, 649)]
@@ -72,10 +71,8 @@ def draw_frames(patient: Patient, phases: Iterable[float]) -> Iterator[tuple[Pic
         yield image, mask
 
 
-def ventricle(patient: Patient, phase: float) -> tuple[Points, Points]:
-    """Outlines of the left ventricle's cavity and of its outer wall; phase 0 is ED, 1 is ES.
-
-    The points run from the left end of the base over the apex to the right end.
+def draw_mask(patient: Patient, phase: float) -> Picture:
+    """The label of each pixel, (height, width), at a phase from 0 (ED) to 1 (ES).
 
     The CAMUS authors' script_camus_ef.ipynb gives the discs of ED and ES one height, so the volume
     is proportional to the product of the two views' diameters. To eject a share of it, each
@@ -87,20 +84,16 @@ def ventricle(patient: Patient, phase: float) -> tuple[Points, Points]:
     wall = patient.wall * (1 + 0.6 * ejected)
     depth = np.linspace(0, 1, 32) ** 2  # squared: close together at the apex
     half = 1.57 * np.sqrt(depth) * (1 - depth**2 / 2)  # a bullet, 1 at its widest
+    # From the left end of the base over the apex to the right end
     bullet = np.stack([np.append(-half[::-1], half), np.append(depth[::-1], depth)], 1)
     cavity = bullet * (half_width, length) + (0, 0.6 * wall)
-    return cavity, bullet * (half_width + wall, length + 0.8 * wall)
-
-
-def draw_mask(patient: Patient, phase: float) -> Picture:
-    """The label of each pixel: the left ventricle, and the left atrium below it."""
-    width, height = patient.size
-    mask = np.zeros((height, width), np.uint8)
-    cavity, outer = ventricle(patient, phase)
+    outer = bullet * (half_width + wall, length + 0.8 * wall)
     (hinge, base), angle = cavity[-1], np.linspace(0, np.pi, 32)
     across = hinge * np.cos(angle) + 0.07 * np.sin(2 * angle)  # it bulges
     atrium = np.stack([across, base + patient.atrium * np.sin(angle)], 1)
     sin, cos = np.sin(patient.tilt), np.cos(patient.tilt)
+    width, height = patient.size
+    mask = np.zeros((height, width), np.uint8)
     for points, label in ((outer, MYOCARDIUM), (atrium, ATRIUM), (cavity, CAVITY)):
         turned = points @ [[cos, sin], [-sin, cos]] + (patient.shift, DEPTH)
         pixels = turned * height + ((width - 1) / 2, 0)
