@@ -12,7 +12,6 @@ from types import SimpleNamespace as Patient
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numpy.random import Generator
 
 from camus.facts import VIEWS
 from camus.pixels import Picture
@@ -102,7 +101,7 @@ def draw_mask(patient: Patient, phase: float) -> Picture:
     return mask
 
 
-def texture(height: int, rng: Generator) -> Floats:
+def texture(height: int, rng: np.random.Generator) -> Floats:
     """What is brighter or darker in all frames: a factor for each (depth, beam)."""
     depth = np.linspace(0, 1, height)[:, None]
     total = 4 * np.exp(-depth / 0.015) + np.zeros(BEAMS)  # the near field is bright
@@ -113,7 +112,7 @@ def texture(height: int, rng: Generator) -> Floats:
     return np.asarray(np.exp(total), np.float32)
 
 
-def speckle(height: int, rng: Generator) -> Floats:
+def speckle(height: int, rng: np.random.Generator) -> Floats:
     """Speckle as a factor for each (depth, beam), with a mean of 1.
 
     Every point adds up the echoes of many small scatterers, so the amplitude is Rayleigh
