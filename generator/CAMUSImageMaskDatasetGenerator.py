@@ -163,8 +163,7 @@ def report(args: argparse.Namespace, outcomes: dict[Source, Outcome], phantom: b
     left_out = {f"{s.patient} {s.view}" for s in converted if not outcomes[s].rows}
     cli.tell(left_out, "view", "left out by --image-quality")
     patients = {f"patient{number:04}" for number in range(1, facts.PATIENTS + 1)}
-    names = product(patients, args.views, INSTANTS[args.frames])
-    release = {"_".join(parts) for parts in names}
+    release = set(map("_".join, product(patients, args.views, INSTANTS[args.frames])))
     absent = patients - {source.patient for source in converted}
     if absent != patients and not phantom:
         thing = "pair" if args.frames == "key" else "half sequence"
