@@ -99,8 +99,7 @@ def test_masks_are_anatomy_as_large_as_in_the_release() -> None:
     """
     shares = []
     for number in range(1, 151):
-        patient = phantom.draw_patient(0, number, VIEWS[number % 2])
-        patient.size = (300, 240)
+        patient = phantom.draw_patient(0, number, VIEWS[number % 2])._replace(size=(300, 240))
         for image, mask in phantom.draw_frames(patient, [0, 1]):
             y = [np.nonzero(mask == label)[0] for label in range(4)]
             assert y[2].min() < y[1].min() < y[1].mean() < y[3].mean() < y[3].max()

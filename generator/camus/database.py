@@ -57,7 +57,7 @@ def find_database(chosen: Path | None) -> Path:
             if _has_patients(root / subfolder):
                 return root / subfolder
     archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
-    if archives and not any(entries(path) for path in named):
+    if archives and not any(path.is_dir() and entries(path) for path in named):
         raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")
     if named:
         raise RefusalError(f"{named[0]} is not a folder of patients, {_hint(named[0])}")

@@ -7,7 +7,7 @@ down that axis from its upper end. Lengths are shares of the image's height, ang
 """
 
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace as Patient
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,26 +27,45 @@ DEPTH = 0.16  # of the upper end of the long axis, so that most hearts lie withi
 BEAMS = 160  # of the scanner, side by side from the left edge of the sector to its right edge
 
 
+class Patient(NamedTuple):
+    """A patient, and the left heart in one view at end-diastole (ED)."""
+
+    seed: list[int]
+    sex: str
+    age: int
+    ef: int  # ejection fraction, percent
+    frame_rate: float
+    quality: str
+    size: tuple[int, int]  # width and height of the frames, pixels
+    length: float  # of the left ventricle's cavity, from apex to valve
+    half_width: float  # of the cavity
+    wall: float  # its thickness
+    atrium: float  # its length
+    tilt: float  # the angle of the long axis
+    shift: float  # of its upper end to the right
+
+
 def draw_patient(seed: int, number: int, view: str) -> Patient:
-    """A random patient, and the left heart in one view at end-diastole (ED). Weak ones are wide."""
+    """A random patient. Weak hearts are wide."""
     rng = np.random.default_rng([seed, number])  # for what both views have in common
-    patient = Patient(
-        sex=rng.choice(["F", "M"]),
-        age=int(np.clip(rng.normal(65, 14), 20, 93)),
-        ef=int(rng.integers(25, 71)),  # ejection fraction, percent
-        frame_rate=float(np.round(rng.uniform(46, 62), 1)),
+    sex = str(rng.choice(["F", "M"]))
+    age = int(np.clip(rng.normal(65, 14), 20, 93))
+    ef = int(rng.integers(25, 71))
+    frame_rate = float(np.round(rng.uniform(46, 62), 1))
+    length = rng.uniform(0.44, 0.56)
+    view_seed = [seed, number, VIEWS.index(view)]
+    rng = np.random.default_rng(view_seed)
+    return Patient(
+        view_seed, sex, age, ef, frame_rate,
+        quality=str(rng.choice(list(CONTRAST), p=[0.5, 0.35, 0.15])),
         size=SIZES[number % len(SIZES)],
-        length=rng.uniform(0.44, 0.56),  # of the left ventricle's cavity, from apex to valve
-    )
-    patient.seed = [seed, number, VIEWS.index(view)]
-    rng = np.random.default_rng(patient.seed)
-    patient.quality = str(rng.choice(list(CONTRAST), p=[0.5, 0.35, 0.15]))
-    patient.half_width = patient.length * (0.37 - 0.0012 * patient.ef + rng.uniform(-0.03, 0.03))
-    patient.wall = rng.uniform(0.08, 0.115)
-    patient.atrium = rng.uniform(0.21, 0.29)  # its length
-    patient.tilt = rng.uniform(-0.18, 0.06)  # the angle of the long axis
-    patient.shift = rng.uniform(-0.05, 0.03)  # of its upper end to the right
-    return patient
+        length=length,
+        half_width=length * (0.37 - 0.0012 * ef + rng.uniform(-0.03, 0.03)),
+        wall=rng.uniform(0.08, 0.115),
+        atrium=rng.uniform(0.21, 0.29),
+        tilt=rng.uniform(-0.18, 0.06),
+        shift=rng.uniform(-0.05, 0.03),
+    )  # fmt: skip
 
 
 def draw_frames(patient: Patient, phases: Iterable[float]) -> Iterator[tuple[Picture, Picture]]:
