@@ -2,10 +2,8 @@
 
 import csv
 import gzip
-import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +114,6 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, with its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def process(words: list[str]) -> "subprocess.Popen[str]":
-    """A process that hears Ctrl-C even where the tests run in the background."""
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if sys.platform != "win32":
-        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(words, text=True, **options)
 
 
 def run(*words: object, **options: Any) -> tuple[int, str, str]:
