@@ -2,7 +2,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 import CAMUSImageMaskDatasetGenerator
@@ -12,9 +11,6 @@ from camus import database
 
 Done = tuple[int, str, str]  # exit code, stdout and stderr
 Run = Callable[..., Done]
-
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
 
 
 def script(main: Callable[[Sequence[str]], int]) -> Any:

@@ -251,8 +251,6 @@ THREE = "the image has 3 frames, its Info file says"
     (KEY, nifti(IMAGE[:, :9]), "the mask has 16 x 10 pixels in 1 frames, the image 9 x 10 pix"),
     (KEY, nifti([IMAGE] * 3), "in 1 frames, the image 16 x 10 pixels in 3 frames"),
     (KEY_MASK, nifti(MASK, spacing=(4, 4)), "4 x 4 mm in the mask, 5 x 5 mm in the image"),
-    (KEY_MASK, nifti(MASK, affine=np.diag([5, 5, 1, 1])), "orientation RA, the image LP: see"),
-    (KEY_MASK, nifti(MASK * 0), "the mask has no pixel of lv, myo, la"),
     (f"{SEQUENCE}.nii.gz", nifti([IMAGE, IMAGE * 0, IMAGE]), ".nii.gz frame 2 has intensities"),
     (MOVING_MASK, nifti([MASK, MASK, MASK + 1]), f"{MOVING_MASK} frame 3 has labels from 1"),
     (MOVING_MASK, nifti([MASK, 0 * MASK, MASK]), "frame 2: the mask has no pixel of lv, myo"),

@@ -92,17 +92,16 @@ def test_bad_files(data: bytes, reason: str) -> None:
         scan(data)
 
 
-def test_the_largest_file_and_the_most_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, most, reason in (
-        ("LARGEST_FILE", len(GOOD), "is larger than any echocardiogram: download it again"),
-        ("LARGEST", 352, "has a header that announces more data than any"),  # its vox_offset
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(nifti, name, most)
-            assert np.array_equal(scan(GOOD).frames, [FRAME])
-            patch.setattr(nifti, name, most - 1)
-            with pytest.raises(PairError, match=reason):
-                scan(GOOD)
+@pytest.mark.parametrize(("name", "most", "reason"), [
+    ("LARGEST_FILE", len(GOOD), "is larger than any echocardiogram: download it again"),
+    ("LARGEST", 352, "has a header that announces more data than any"),  # its vox_offset
+])  # fmt: skip
+def test_the_largest_file(monkeypatch: Any, name: str, most: int, reason: str) -> None:
+    monkeypatch.setattr(nifti, name, most)
+    assert np.array_equal(scan(GOOD).frames, [FRAME])
+    monkeypatch.setattr(nifti, name, most - 1)
+    with pytest.raises(PairError, match=reason):
+        scan(GOOD)
 
 
 def test_every_flipped_bit_of_a_gzip_file_is_refused_or_harmless() -> None:

@@ -1,14 +1,13 @@
 """Array functions, on inputs whose answer can be told by hand."""
 
 import io
+from contextlib import nullcontext
 from itertools import product
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from camus import PairError, facts, pixels
@@ -19,18 +18,16 @@ from .build import IMAGE, MASK, encoded
 GRAY = MASK * 85
 
 
-def test_gray_values_are_rounded_and_never_stretched() -> None:
+def test_values_of_any_type_come_as_8_bits() -> None:
+    """Rounded, never stretched by contrast."""
     values = np.array([[0, 0.4, 0.6], [100.5, 101.5, 255]], np.float32)
     assert pixels.to_gray(values).tolist() == [[0, 0, 1], [100, 102, 255]]
-    assert pixels.to_gray(np.array([[3, 32]], ">i2")).tolist() == [[3, 32]]
-    assert pixels.to_gray(np.array([[-0.0009, 255.0009]])).tolist() == [[0, 255]]
-
-
-def test_labels_of_any_type_come_as_they_are() -> None:
+    assert pixels.to_gray(np.array([3, 32], ">i2")).tolist() == [3, 32]
+    assert pixels.to_gray(np.array([-0.0009, 255.0009])).tolist() == [0, 255]
     for dtype in ("<f4", ">f8", "i2", "u1"):
         assert pixels.to_labels(np.array([[0, 1], [2, 3]], dtype)).tolist() == [[0, 1], [2, 3]]
-    resaved = np.array([[-0.0009, 1.0009], [1.9991, 3.0009]])
-    assert pixels.to_labels(resaved).tolist() == [[0, 1], [2, 3]]
+    resaved = np.array([-0.0009, 1.0009, 1.9991, 3.0009])
+    assert pixels.to_labels(resaved).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +118,7 @@ J, P, BLOCKS = encoded(IMAGE, "jpg"), encoded(IMAGE, "png"), saved(np.eye(8, 800
 COLOUR = "the mask is in colour, or not of 8 bits: save it as 8-bit grayscale"
 DAMAGED = "the image is damaged"  # such as a JPG without its end
 SIZES, EMPTY = "the mask has 16 x 9 pixels, the image 16 x 10", "the mask shows no structure"
+LOST = "^the mask does not survive JPG: use --format png or --masks index$"
 HAS, LEVELS = "the mask has the value", "it may have 0, 85, 170, 255"
 
 
@@ -150,21 +148,19 @@ def test_an_image_and_its_mask(masks: str, image: bytes, mask: bytes, reason: st
         assert str(error) == reason
 
 
-@given(st.integers(10, 95), st.sampled_from(["gray", "binary"]), st.integers(0, 999))
-@settings(deadline=None)
-def test_a_jpg_mask_keeps_its_labels_or_is_refused(quality: int, masks: str, seed: int) -> None:
+@pytest.mark.parametrize("masks", ["gray", "binary"])
+def test_a_jpg_mask_keeps_its_labels_or_is_refused(masks: str, monkeypatch: Any) -> None:
     """At its quality of 95, all do."""
-    coarse = np.random.default_rng(seed).integers(0, 4, (2 + seed % 63,) * 2, np.uint8)
-    coarse[0, 0] = 1
-    mask = pixels.paint(pixels.resize_labels(coarse, 64, 64), masks, facts.STRUCTURES)
-    assert pixels.encode_mask(mask, masks, "jpg") == pixels.encode(mask, "jpg", 95)
-    data, step = pixels.encode(mask, "jpg", quality), facts.LEVELS[masks][1]
-    decoded = np.array(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), int)
-    survives = np.array_equal((decoded + step // 2) // step * step, mask)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
+    step = facts.LEVELS[masks][1]
+    for seed in range(300):
+        coarse = np.random.default_rng(seed).integers(0, 4, (4 + seed % 61,) * 2, np.uint8)
+        mask = pixels.paint(pixels.resize_labels(coarse, 64, 64), masks, facts.STRUCTURES)
+        assert pixels.encode_mask(mask, masks, "jpg") == pixels.encode(mask, "jpg", 95)
+        quality = 10 + seed % 86
+        data = pixels.encode(mask, "jpg", quality)
+        decoded = np.array(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE), int)
+        survives = np.array_equal((decoded + step // 2) // step * step, mask)
+        refused = pytest.raises(PairError, match=LOST)
+        with monkeypatch.context() as patch, nullcontext() if survives else refused:
             patch.setattr(pixels, "MASK_QUALITY", quality)
-            assert pixels.encode_mask(mask, masks, "jpg") == data and survives
-    except PairError as error:
-        reason = "the mask does not survive JPG: use --format png or --masks index"
-        assert str(error) == reason and not survives
+            assert pixels.encode_mask(mask, masks, "jpg") == data
