@@ -34,9 +34,7 @@ NO_FOLDER = "is not a folder of patients"
      f"val below it: choose one, such as {Path('data/train')}"),
     ("CAMUS.zip", "CAMUS.zip", f"CAMUS.zip {NO_FOLDER}, it is a file: unpack the archive"),
 ])  # fmt: skip
-def test_other_folders_are_shown_by_what_they_hold(
-    generate: Run, chosen: str, files: str, said: str
-) -> None:
+def test_a_wrong_folder_is_explained(generate: Run, chosen: str, files: str, said: str) -> None:
     for file in files.split():
         build.write(Path(file), b"")
     before = set(Path().rglob("*"))

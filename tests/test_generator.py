@@ -191,9 +191,7 @@ def test_info_files(generate: Run, make: Any, line: str, cell: str) -> None:
 @pytest.mark.parametrize(("names", "kind", "misses"), [
     ("0001", "phantom ", False), ("0001 0002", "", True), ("Å", "", False),
 ])  # fmt: skip
-def test_phantoms_and_what_is_missing(
-    generate: Run, place: str, names: str, kind: str, misses: bool
-) -> None:
+def test_phantoms(generate: Run, place: str, names: str, kind: str, misses: bool) -> None:
     """None is a phantom if a real patient is there. The release is missed where part of it is."""
     for name in names.split():
         build.write_pair(Path("data") / place, f"patient{name}_2CH_ED")

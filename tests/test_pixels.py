@@ -30,34 +30,28 @@ def test_values_of_any_type_come_as_8_bits() -> None:
     assert pixels.to_labels(resaved).tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("convert", "values", "reason"),
-    [
-        (pixels.to_gray, [40, -0.0011], "intensities from -0.0011 to 40, not within 0..255"),
-        (pixels.to_gray, [1, 255.0011], "intensities from 1 to 255.001, not within 0..255"),
-        (pixels.to_gray, [1, 31.4], "from 1 to 31.4 only: the image is empty, scaled to"),
-        (pixels.to_gray, [90, 90, 90], "intensities from 90 to 90 only"),
-        (pixels.to_gray, [1, np.nan], "intensities from nan to nan, not within 0..255"),
-        (pixels.to_labels, [1, 3.0011], "labels from 1 to 3.0011, not within 0..3"),
-        (pixels.to_labels, [1, -0.0011], "labels from -0.0011 to 1, not within 0..3"),
-        (pixels.to_labels, [1, 1.9989], "labels that are not whole numbers"),  # smoothed
-        (pixels.to_labels, [1, np.nan], "labels from nan to nan, not within 0..3"),
-    ],
-)
+@pytest.mark.parametrize(("convert", "values", "reason"), [
+    (pixels.to_gray, [40, -0.0011], "intensities from -0.0011 to 40, not within 0..255"),
+    (pixels.to_gray, [1, 255.0011], "intensities from 1 to 255.001, not within 0..255"),
+    (pixels.to_gray, [1, 31.4], "from 1 to 31.4 only: the image is empty, scaled to"),
+    (pixels.to_gray, [90, 90, 90], "intensities from 90 to 90 only"),
+    (pixels.to_gray, [1, np.nan], "intensities from nan to nan, not within 0..255"),
+    (pixels.to_labels, [1, 3.0011], "labels from 1 to 3.0011, not within 0..3"),
+    (pixels.to_labels, [1, -0.0011], "labels from -0.0011 to 1, not within 0..3"),
+    (pixels.to_labels, [1, 1.9989], "labels that are not whole numbers"),  # smoothed
+    (pixels.to_labels, [1, np.nan], "labels from nan to nan, not within 0..3"),
+])  # fmt: skip
 def test_impossible_values_are_refused(convert: Any, values: list[float], reason: str) -> None:
     with pytest.raises(PairError, match=f"^has .*{reason}"):
         convert(np.array([values]))
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "spacing", "place"),  # in pixels, in pixels, in mm, on 16 pixels
-    [
-        (24, 12, (0.5, 0.5), (0, 4, 16, 8)), (12, 24, (1, 0.25), (0, 4, 16, 8)),
-        (10, 32, (1, 1), (5, 0, 5, 16)),  # an odd rest: less at the left
-        (9, 32, (1, 1), (6, 0, 4, 16)), (11, 32, (1, 1), (5, 0, 6, 16)),  # ties to the even number
-        (5000, 1, (1, 1), (0, 7, 16, 1)), (1, 5000, (1, 1), (7, 0, 1, 16)),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("width", "height", "spacing", "place"), [  # pixels, mm; on 16 pixels
+    (24, 12, (0.5, 0.5), (0, 4, 16, 8)), (12, 24, (1, 0.25), (0, 4, 16, 8)),
+    (10, 32, (1, 1), (5, 0, 5, 16)),  # an odd rest: less at the left
+    (9, 32, (1, 1), (6, 0, 4, 16)), (11, 32, (1, 1), (5, 0, 6, 16)),  # ties to the even number
+    (5000, 1, (1, 1), (0, 7, 16, 1)), (1, 5000, (1, 1), (7, 0, 1, 16)),
+])  # fmt: skip
 def test_place_in_the_picture(width: int, height: int, spacing: Any, place: Any) -> None:
     assert pixels.fit_box(width, height, spacing, 16, "pad") == (*place, 16, 16)
     assert pixels.fit_box(width, height, spacing, 16, "stretch") == Box(0, 0, 16, 16, 16, 16)
@@ -122,23 +116,20 @@ LOST = "^the mask does not survive JPG: use --format png or --masks index$"
 HAS, LEVELS = "the mask has the value", "it may have 0, 85, 170, 255"
 
 
-@pytest.mark.parametrize(
-    ("masks", "image", "mask", "reason"),
-    [
-        ("gray", P, encoded(GRAY[::-1], "png"), ""), ("gray", J, saved(GRAY, "L", "jpeg"), ""),
-        ("binary", J, encoded(255 * (MASK > 0), "png"), ""), ("index", J, encoded(MASK, "png"), ""),
-        ("index", P, encoded(MASK + 84 * (MASK == 1), "png"), f"{HAS} 85, it may have 0, 1, 2, 3"),
-        ("index", P, encoded(MASK, "jpg"), "an index mask must be PNG, JPG changes its labels"),
-        ("gray", P, encoded(np.where(IMAGE == 18, 86, GRAY), "png"), f"{HAS} 86, {LEVELS}"),
-        ("gray", BLOCKS, blocks(*[105] * 50), ""), ("gray", BLOCKS, blocks(106), ""),
-        ("gray", BLOCKS, blocks(106, 106), f"{HAS} 106, {LEVELS}"),
-        *(("gray", P, saved(GRAY, mode), COLOUR) for mode in ("P", "1", "RGB", "RGBA", "I;16")),
-        ("gray", J, saved(GRAY, "RGB", "jpeg"), COLOUR), ("gray", J, saved(GRAY[1:], "L"), SIZES),
-        *(("gray", P, encoded(MASK * 0, suffix), EMPTY) for suffix in ("png", "jpg")),
-        *(("gray", P, data, "the mask is not a picture") for data in (b"garbage", b"")),
-        *(("gray", data, P, DAMAGED) for data in (b"garbage", b"", J[:-2], J + b"\0")),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("masks", "image", "mask", "reason"), [
+    ("gray", P, encoded(GRAY[::-1], "png"), ""), ("gray", J, saved(GRAY, "L", "jpeg"), ""),
+    ("binary", J, encoded(255 * (MASK > 0), "png"), ""), ("index", J, encoded(MASK, "png"), ""),
+    ("index", P, encoded(MASK + 84 * (MASK == 1), "png"), f"{HAS} 85, it may have 0, 1, 2, 3"),
+    ("index", P, encoded(MASK, "jpg"), "an index mask must be PNG, JPG changes its labels"),
+    ("gray", P, encoded(np.where(IMAGE == 18, 86, GRAY), "png"), f"{HAS} 86, {LEVELS}"),
+    ("gray", BLOCKS, blocks(*[105] * 50), ""), ("gray", BLOCKS, blocks(106), ""),
+    ("gray", BLOCKS, blocks(106, 106), f"{HAS} 106, {LEVELS}"),
+    *(("gray", P, saved(GRAY, mode), COLOUR) for mode in ("P", "1", "RGB", "RGBA", "I;16")),
+    ("gray", J, saved(GRAY, "RGB", "jpeg"), COLOUR), ("gray", J, saved(GRAY[1:], "L"), SIZES),
+    *(("gray", P, encoded(MASK * 0, suffix), EMPTY) for suffix in ("png", "jpg")),
+    *(("gray", P, data, "the mask is not a picture") for data in (b"garbage", b"")),
+    *(("gray", data, P, DAMAGED) for data in (b"garbage", b"", J[:-2], J + b"\0")),
+])  # fmt: skip
 def test_an_image_and_its_mask(masks: str, image: bytes, mask: bytes, reason: str) -> None:
     levels = sorted(set(facts.LEVELS[masks]))
     try:

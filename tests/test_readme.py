@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from types import ModuleType
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -36,9 +36,7 @@ def usage(action: argparse.Action) -> str:
 
 
 @pytest.mark.parametrize(("script", "table"), [*zip(SCRIPTS, TABLES, strict=True)])
-def test_options_are_those_of_the_parsers(
-    script: ModuleType, table: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_are_those_of_the_parsers(script: Any, table: str, capsys: Any) -> None:
     assert script.main(["--help"]) == 0
     text = capsys.readouterr().out
     assert "example:" in text and "None" not in text and "False" not in text

@@ -21,9 +21,8 @@ def on_a_square(image: SimpleITK.Image, shrink: int, grow: int) -> npt.NDArray[n
     pixels = SimpleITK.GetArrayFromImage(image).astype(np.uint8)
     height, width = pixels.shape
     side = max(pixels.shape)
-    square = np.zeros((side, side), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = pixels
+    square = np.pad(pixels, [(top, side - height - top), (left, side - width - left)])
     method = shrink if side > 512 else grow
     return np.asarray(cv2.resize(square, (512, 512), interpolation=method), np.float64)
 
