@@ -59,7 +59,7 @@ def test_gray_levels() -> None:
 
 
 def test_files_and_columns(generate: Run, split: Run) -> None:
-    """The README names every file, and the card every column."""
+    """The README names every file, the card every column; and what the README names is there."""
     for patient in range(10):
         build.write_pair(DATABASE, f"patient000{patient}_2CH_ED")
     generate(DATABASE, MASTER)
@@ -71,8 +71,5 @@ def test_files_and_columns(generate: Run, split: Run) -> None:
     card = (DATASET / "README.md").read_text(encoding="utf-8")
     head, *cells = re.findall(r"^\| (`.*?) \|", card, re.MULTILINE)
     assert re.findall(r"`(\w+)`", head + "".join(cells)) == list(build.rows(MASTER)[0])
-
-
-def test_every_file_that_the_readme_names_is_there() -> None:
     for name in re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt|asset/[\w.]+", README):
         assert (ROOT / name).exists(), name
