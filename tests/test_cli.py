@@ -173,17 +173,20 @@ def test_a_full_disk_leaves_everything_as_it_was(generate: Run) -> None:
 @posix
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_does_not_stop_the_work(generate: Run, unbuffered: str) -> None:
+    """Nor does it change the exit code."""
     build.write_pair(DATABASE)
+    build.write(DATABASE / "patient0002/notes.txt", b"")
+    problem = "patient0002: holds no NIfTI files\n"
     generate(DATABASE, "expected")
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reader, pipe = os.pipe()
     os.close(reader)
-    for arguments in (
-        (GENERATOR, DATABASE, MASTER),
-        (SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
-        *((script, "--help") for script in build.SCRIPTS),
+    for code, *arguments in (
+        (1, GENERATOR, DATABASE, MASTER),
+        (0, SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
+        *((0, script, "--help") for script in build.SCRIPTS),
     ):
-        assert run(*arguments, stdout=pipe, env=environment)[::2] == (0, "")
+        assert run(*arguments, stdout=pipe, env=environment)[::2] == (code, problem if code else "")
     os.close(pipe)
     assert build.tree(MASTER) == build.tree(Path("expected"))
     assert (DATASET / "dataset.json").exists()
