@@ -167,7 +167,7 @@ NO_LINE = "no text with lines such as EF: 54"
     ("LVef: 50.5", "", "50.5"),  # as the older release calls the EF
     ("\ufeffEF: 54", "", "54.0"),  # with a mark, as Windows editors write it
     ("Name: Müller\nEF: 54".encode("latin-1"), "", "54.0"),
-    (" ef: x\r\n EF :  -5.5 \r\n", "", "-5.5"), ("EF: 9\nED: x", "ED: x", "9.0"),
+    (" ef: x\r\n EF :  -5.5 \r\nED: \r\n", "", "-5.5"), ("EF: 9\nED: x", "ED: x", "9.0"),
     *((line, line, "") for line in ("EF: 55,3", "EF: nan", "EF: 1e3", "Sex: 3", "ImageQuality: G")),
     ("", NO_LINE, ""), ("ef 54", NO_LINE, ""), ("EF: 54\n".encode("utf-16"), NO_LINE, ""),
     (Path.mkdir, NO_LINE, ""),
