@@ -79,6 +79,7 @@ def test_resizing_is_exact_where_it_can_be() -> None:
     """Shrinking takes the mean; OpenCV's cubic kernel, for growing, has a = -0.75."""
     labels = np.array([[0, 1, 2], [3, 0, 1]], np.uint8)
     assert np.array_equal(pixels.resize_labels(labels, 12, 8), labels.repeat(4, 0).repeat(4, 1))
+    assert pixels.resize_labels(labels[:1], 2, 1).tolist() == [[labels[0, 0], labels[0, 2]]]
     image = np.array([[0, 90, 0, 30, 0, 0]] * 3, np.uint8)
     assert pixels.resize_image(image, 2, 1).tolist() == [[30, 10]]
     assert np.array_equal(pixels.resize_image(image, 6, 3), image)
