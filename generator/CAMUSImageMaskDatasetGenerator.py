@@ -103,7 +103,8 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
 def generate(args: argparse.Namespace) -> int:
     """Convert a database as the command line says; the exit code."""
     settings = {name: getattr(args, name) for name in metadata.SETTINGS}
-    settings["structures"] = [name for name in STRUCTURES if name in args.structures]
+    for name in metadata.LISTS:
+        settings[name] = [choice for choice in metadata.SETTINGS[name] if choice in settings[name]]
     settings["format"] = args.format or ("png" if args.masks == "index" else "jpg")
     settings["size"] = None if args.fit == "none" else args.size
     folder = database.find_database(args.database)

@@ -55,7 +55,7 @@ def test_a_pair_comes_out_pixel_for_pixel(generate: Run) -> None:
     ("--image-quality good Medium", NAME, "1 pair written; 2 views left out by --image-quality"),
     ("--frames sequence", f"{MOVING}_frame01 {MOVING}_frame02",
      "999 half sequences of the release's 1,000; (499 patients; first is patient0001_2CH_half_se"),
-    ("--views 4ch --mirror", f"mirrored_{UNKNOWN} {UNKNOWN}",
+    ("--views 4ch 4CH --mirror", f"mirrored_{UNKNOWN} {UNKNOWN}",
      "999 pairs of the release's 1,000; (499 patients; first is patient0001_4CH_ED\n"),
 ])  # fmt: skip
 def test_which_pairs_are_made(generate: Run, options: str, pairs: str, facts: str) -> None:
@@ -65,6 +65,7 @@ def test_which_pairs_are_made(generate: Run, options: str, pairs: str, facts: st
     build.write_pair(DATABASE, MOVING, [IMAGE] * 2, [MASK] * 2)
     code, out, err = generate(DATABASE, MASTER, *options.split())
     assert (code, err) == (0, "") and says(out, facts)
+    assert description()["settings"]["views"] == (["4CH"] if "4ch" in options else ["2CH", "4CH"])
     images, masks = ([f"{kind}/{p}.jpg" for p in pairs.split()] for kind in ("images", "masks"))
     assert set(build.tree(MASTER)) == {"dataset.json", "metadata.csv", *images, *masks}
     assert [row["file_name"] for row in rows(MASTER)] == images

@@ -60,6 +60,7 @@ def importing() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         refuses_pip = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
