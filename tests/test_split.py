@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ from camus import metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
 from . import build
-from .build import DATASET, IMAGE, MASK, MASTER, encoded, posix, tree
-from .build import SETTINGS as SETTINGS  # others take it from here
+from .build import DATASET, IMAGE, MASK, MASTER, SETTINGS, encoded, posix, tree
 from .conftest import Done, Run, refusal
 
 CSV, JSON, CARD = MASTER / "metadata.csv", MASTER / "dataset.json", DATASET / "README.md"
@@ -73,10 +71,6 @@ def said(done: Done) -> str:
     return refusal(done).partition(": ")[2].rstrip("\n")
 
 
-def draw(text: str) -> int:
-    return int(sha256(text.encode()).hexdigest(), 16)
-
-
 def assigned(strata: Mapping[str, str], ratios: str, seed: int = 0, fold: int = 0) -> Any:
     """The subset of each key, by the functions; strata are those of all keys."""
     order = splits.in_random_order(strata, seed, strata)
@@ -92,7 +86,7 @@ def change(path: Path, old: str, new: str | None) -> None:
         path.unlink()
 
 
-def test_the_same_patients_on_every_machine(split: Run) -> None:
+def test_the_same_patients_on_every_machine_and_other_splits(split: Run) -> None:
     make_master(10)
     lines = f"{MASTER}: 40 phantom pairs read\n{DATASET}: 40 phantom pairs written\n"
     lines += "train: 7 patients, 28 pairs\nvalid: 2 patients, 8 pairs\ntest: 1 patient, 4 pairs\n"
@@ -101,8 +95,15 @@ def test_the_same_patients_on_every_machine(split: Run) -> None:
     assert patients_of() == [[1, 2, 3, 5, 6, 8, 10], [7, 9], [4]]
     assert split(MASTER, "again")[0] == 0 and tree(Path("again")) == tree(DATASET)
     assert split(MASTER, "other", "--seed", 2**32 - 1)[0] == 0
-    order = sorted(range(1, 11), key=lambda n: draw(f"4294967295 patient{n:04}"))
-    assert patients_of(Path("other")) == [*map(sorted, (order[:7], order[7:9], order[9:]))]
+    assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 1))
+    keep = f"(to keep a split the next time, add --subgroups {DATASET})"
+    moved = 0, f"4 patients in another subset than before {keep}; the first is patient0002\n"
+    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == moved
+    expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
+    assert expected == [[1, 4, 5, 6, 7, 8, 10], [2, 9], [3]]
+    assert split(MASTER, DATASET, *again)[::2] == (0, "") and patients_of() == expected
+    assert split(MASTER, DATASET, "--by", "pair", "--overwrite")[::2] == (0, BY_PAIR)
+    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -148,11 +149,8 @@ def test_a_split_stays_is_balanced_and_has_folds(number: int) -> None:
 def test_a_stratum_of_one_reaches_test_by_its_share() -> None:
     """It stands at a random place among 99 others, which are spread evenly."""
     strata = {**dict.fromkeys(patients(99), "usual"), "patient0100": "rare"}
-    found, behind_90 = [], []
-    for seed in range(60):
-        found.append(assigned(strata, SHARES, seed)["patient0100"] == "test")
-        behind_90.append(99 * draw(f"{seed} rare") > 89 * 2**256 + draw(f"{seed} usual"))
-    assert found == behind_90 and 2 < sum(found) < 12
+    subsets = [assigned(strata, SHARES, seed)["patient0100"] for seed in range(60)]
+    assert [seed for seed in range(60) if subsets[seed] == "test"] == [7, 32, 35, 49]
 
 
 def test_stratify_by_ejection_fraction_and_the_worse_quality(split: Run) -> None:
@@ -188,18 +186,12 @@ def test_folds_of_a_master(split: Run, option: str) -> None:
     assert ("A patient may be in several subsets." in CARD.read_text()) == by_pair
 
 
-@pytest.mark.parametrize(
-    ("masks", "old", "new"),
-    [
-        ("index", "", ""),  # as made before --format followed it: images jpg, masks png
-        ("binary", '"source": "', '"my key": [1], "source": "mine, '),
-        ("gray", '"licence": "', '"licence": "my '), ("gray", '"citation": "', '"citation": "a '),
-    ],
-)  # fmt: skip
-def test_files_and_cells_are_the_masters(split: Run, masks: str, old: str, new: str) -> None:
+@pytest.mark.parametrize("masks", ["gray", "binary", "index"])  # index: images JPG, masks PNG
+def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     """Byte for byte, after a mark (BOM), with own texts, without pairs deleted by hand."""
     make_master(10, [*KEY[:2], HALF], BOTH, masks=masks)
-    change(JSON, old, new)
+    for name in ("source", "licence", "citation"):
+        change(JSON, f'"{name}": "', f'"my {name}": [1], "{name}": "my own, ')
     for path in MASTER.glob("*/patient0003_2CH*"):
         path.unlink()
     CSV.write_bytes(b"\xef\xbb\xbf" + CSV.read_bytes().replace(b"between,2", b"ES,2", 1))
@@ -254,20 +246,6 @@ def test_lists_of_patients(split: Run, chosen: Any, start: Any) -> None:
     assert description["split"] == {"by": "lists of patients"}
     how = "Lists of patients say who is in which subset. No patient is in two subsets.\n"
     assert how in CARD.read_text() and " --subgroups .\n" in CARD.read_text()
-
-
-def test_another_split_in_the_place_of_an_earlier_one(split: Run) -> None:
-    make_master(10)
-    assert split(MASTER, DATASET)[0] == 0
-    assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 1))
-    keep = f"(to keep a split the next time, add --subgroups {DATASET})"
-    moved = 0, f"4 patients in another subset than before {keep}; the first is patient0002\n"
-    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == moved
-    expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
-    assert expected == [[1, 4, 5, 6, 7, 8, 10], [2, 9], [3]]
-    assert split(MASTER, DATASET, *again)[::2] == (0, "") and patients_of() == expected
-    assert split(MASTER, DATASET, "--by", "pair", "--overwrite")[::2] == (0, BY_PAIR)
-    assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
 
 
 def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> None:
@@ -330,62 +308,59 @@ def test_wrong_use(split: Run, words: Any, reason: str) -> None:
     assert tree(Path()) == before
 
 
-CELLS, FRAME_CELLS = "patient0001,2CH,ED,,0", "patient0001,4CH,between,2,0"
-ROW = f"images/{ED},masks/{ED},{CELLS},,unknown,007.50\n"
-CORRECT = f"correct it, or delete {MASTER} or move it away"
 PICTURE, OUTLINE = MASTER / "images" / ED, MASTER / "masks" / ED
-UNNAMED = NO_MASTER.format(MASTER, "no dataset.json in it names the generator")
+ROW = f"images/{ED},masks/{ED},patient0001,2CH,ED,,0,,unknown,007.50\n"
+OF_ED, OF_FRAME = f"line 6 gives images/{ED} the", f"line 7 gives images/{FRAME} the"
+CORRECT = f"correct it, or delete {MASTER} or move it away"
 RENAME = "give it the name of the file that it replaces, or move it out of the master"
-NOT = "which is not that of an image"
-TWICE, RUN, IN = "is in another list, too: delete it", "or run the generator", "is in the lists of"
-MADE_BY, WHERE = "CAMUSImageMaskDatasetGenerator", "Expecting value: line 3 column 1 (char 2)"
-IS_A_DATASET = "it is a dataset: name the master that it was made from"
-MOVE, CELLS_10 = "correct it, or move", "needs 10 values"
-BAD_BYTE = "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)"
-Refused = tuple[Path, str, str | None, str]
-
-
-def in_row(old: str, new: str, what: str) -> Refused:
-    """A change to what names an original ED frame, line 6, or one between ED and ES, line 7."""
-    image, line = (FRAME, 7) if old == FRAME_CELLS else (ED, 6)
-    return CSV, old, new, f"{CSV}: line {line} gives images/{image} the {what}: {CORRECT}"
 
 
 @pytest.mark.parametrize(
     ("path", "old", "new", "reason"),
     [
         (TRAIN, "", None, f"{ABSENT} '{TRAIN}': {LISTS}"),
-        (TEST, "", "\xff\xfep\0a\0t\0i\0e\0n\0t\0", f"{TEST} is not UTF-8 text: {LISTS}"),
         (TEST, "", "patient1\npatient-M\xfcller\n", f"{TEST} is not UTF-8 text: {LISTS}"),
         *((TEST, "", f"\n{line}\n", f"{TEST}, line 2: {line!r}: {LISTS}") for line in (
-            "patient1, patient2", "patient1 patient2", "patient1,", "patient1;good", "patient1\t54",
-            "0001", "patient1_2CH_ED", "patient1_4CH_ES.png", "a patient1")),
-        (VALID, "", "patient0002", f"{VALID}: patient0002 {TWICE} from one"),
-        (TRAIN, "1\npatient0002", "", f"no patient of {MASTER} {IN} {LISTED}: {LISTS}"),
-        in_row(CELLS, f"patient1{CELLS[11:]}", "patient 'patient1'"),
-        in_row("2CH,ED,,0", "4CH,ED,,0", "view '4CH'"), in_row("ED,,0", "ES,,0", "instant 'ES'"),
-        in_row("ED,,0", "ED,1,0", "frame '1'"),
-        in_row(FRAME_CELLS, "patient0001,4CH,between,02,0", "frame '02'"),
-        in_row(FRAME_CELLS, "patient0001,4CH,between,2,1", "mirrored '1'"),
-        in_row(f",masks/{ED}", f",masks/x{ED[1:]}", f"mask 'masks/x{ED[1:]}'"),
-        in_row(f",masks/{ED}", f",images/{ED}", f"mask 'images/{ED}'"),
-        in_row(f",masks/{ED}", f",masks/{ED}x", f"mask 'masks/{ED}x'"),
-        *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, {NOT}: {CORRECT}")
+            "patient1, patient2", "patient1 patient2", "patient1;good", "patient1\t54", "0001",
+            "patient1_2CH_ED", "patient1_4CH_ES.png", "a patient1")),
+        (VALID, "", "patient0002",
+         f"{VALID}: patient0002 is in another list, too: delete it from one"),
+        (TRAIN, "1\npatient0002", "",
+         f"no patient of {MASTER} is in the lists of {LISTED}: {LISTS}"),
+        *((CSV, old, new, f"{CSV}: {what}: {CORRECT}") for old, new, what in (
+            ("patient0001,2CH,ED,,0", "patient1,2CH,ED,,0", f"{OF_ED} patient 'patient1'"),
+            ("2CH,ED,,0", "4CH,ED,,0", f"{OF_ED} view '4CH'"),
+            ("ED,,0", "ES,,0", f"{OF_ED} instant 'ES'"),
+            ("ED,,0", "ED,1,0", f"{OF_ED} frame '1'"),
+            ("between,2,0", "between,02,0", f"{OF_FRAME} frame '02'"),
+            ("between,2,0", "between,2,1", f"{OF_FRAME} mirrored '1'"),
+            (f",masks/{ED}", f",masks/x{ED[1:]}", f"{OF_ED} mask 'masks/x{ED[1:]}'"),
+            (f",masks/{ED}", f",images/{ED}", f"{OF_ED} mask 'images/{ED}'"),
+            (f",masks/{ED}", f",masks/{ED}x", f"{OF_ED} mask 'masks/{ED}x'"),
+            ("between,2,0,", "between,0,", "line 7 needs 10 values"),
+            ("between,2,0,", "between,2,0,,", "line 7 needs 10 values"))),
+        *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, which is not "
+           f"that of an image: {CORRECT}")
           for name in (ED, f"masks/{ED}", f"images/x/{ED}", f"images/{ED}x")),
         *((CSV, old, new, f"{CSV} {what}: {CORRECT}") for old, new, what in (
-            ("", None, f"cannot be read ({ABSENT} '{CSV}')"), ("", "\xff", BAD_BYTE),
+            ("", None, f"cannot be read ({ABSENT} '{CSV}')"),
+            ("", "\xff", "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: "
+             "invalid start byte)"),
             ("patient,", "patients,", "needs one column 'patient'"),
             ("own\n", "ef\n", "needs one column 'ef'"))),
-        *((CSV, "2,0,", new, f"{CSV}: line 7 {CELLS_10}: {CORRECT}") for new in ("0,", "2,0,,")),
         (CSV, ROW, ROW * 2, f"{CSV} lists 'images/{ED}' twice: delete one row"),
         (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {RENAME}"),
         *((path, "", "", f"metadata.csv has no row for {path}: {RENAME}") for path in (
             OUTLINE.with_suffix(".png"), OUTLINE.with_suffix(".jpg.bak"))),
-        *((path, "", None, f"{path} is missing: delete {other}, too, {RUN} with --overwrite")
-          for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
-        (JSON, "", "\n\n?", f"{JSON} is not valid JSON ({WHERE}): {MOVE} the folder away"),
-        (JSON, "", None, UNNAMED), (JSON, "CAMUSImage", "Image", UNNAMED),
-        (JSON, MADE_BY, "split_master", NO_MASTER.format(MASTER, IS_A_DATASET)),
+        *((path, "", None, f"{path} is missing: delete {other}, too, or run the generator with "
+           "--overwrite") for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
+        (JSON, "", "\n\n?", f"{JSON} is not valid JSON (Expecting value: line 3 column 1 (char 2)): "
+         "correct it, or move the folder away"),
+        *((JSON, old, new, NO_MASTER.format(MASTER, reason)) for old, new, reason in (
+            ("", None, "no dataset.json in it names the generator"),
+            ("CAMUSImage", "Image", "no dataset.json in it names the generator"),
+            ("CAMUSImageMaskDatasetGenerator", "split_master",
+             "it is a dataset: name the master that it was made from"))),
         *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
             ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
             ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
