@@ -61,9 +61,9 @@ def names_of(dataset: Path = DATASET) -> list[list[str]]:
     return [sorted(path.stem for path in (dataset / s / "images").iterdir()) for s in SUBSETS]
 
 
-def patients_of(dataset: Path = DATASET) -> list[list[int]]:
+def patients_of() -> list[list[int]]:
     """The numbers of the patients of train, valid and test."""
-    return [sorted({int(name[-11:-7]) for name in names}) for names in names_of(dataset)]
+    return [sorted({int(name[-11:-7]) for name in names}) for names in names_of()]
 
 
 def said(done: Done) -> str:
@@ -106,16 +106,13 @@ def test_the_same_patients_on_every_machine_and_other_splits(split: Run) -> None
     assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
 
 
-@pytest.mark.parametrize(
-    ("number", "ratios", "sizes", "empty"),
-    [
-        (500, SHARES, [350, 100, 50], []), (16, SHARES, [11, 3, 2], []),
-        (10, "0.98 .01 0.01", [10, 0, 0], [("valid", ".01"), ("test", "0.01")]),
-        (3, SHARES, [2, 1, 0], [("test", "0.1")]), (10, "0.5 0.5 0", [5, 5, 0], []),
-        (4, "1/3 1/3 1/3", [1, 2, 1], []),
-        (15, "0.1 0.2 0.7", [1, 3, 11], []),  # as floats, 0.1 + 0.2 is more than 0.3
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("number", "ratios", "sizes", "empty"), [
+    (500, SHARES, [350, 100, 50], []), (16, SHARES, [11, 3, 2], []),
+    (10, "0.98 .01 0.01", [10, 0, 0], [("valid", ".01"), ("test", "0.01")]),
+    (3, SHARES, [2, 1, 0], [("test", "0.1")]), (10, "0.5 0.5 0", [5, 5, 0], []),
+    (4, "1/3 1/3 1/3", [1, 2, 1], []),
+    (15, "0.1 0.2 0.7", [1, 3, 11], []),  # as floats, 0.1 + 0.2 is more than 0.3
+])  # fmt: skip
 def test_sizes(split: Run, number: int, ratios: str, sizes: list[int], empty: Any) -> None:
     make_master(number, ["2CH_ED"])
     code, _, err = split(MASTER, DATASET, "--ratios", *ratios.split())
@@ -198,7 +195,7 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     code, out, err = split(MASTER, DATASET, "--ratios", "3/4", "0.250", 0, "--seed", 5)
     line = f"{MASTER}: 58 phantom pairs read, 2 deleted pairs left out\n"
     assert (code, err) == (0, "") and out.startswith(line)
-    copied, lines, counts = {}, [], {}
+    copied, lines = {}, []
     for subset, name in zip(SUBSETS[:2], NAMES[:2], strict=True):
         files = tree(DATASET / subset)
         head, *cells = files.pop("metadata.csv").decode().splitlines(keepends=True)
@@ -208,7 +205,6 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
         copied.update(files)
         names = sorted({line.split(",")[2] for line in cells})
         assert (DATASET / name).read_bytes().decode() == "".join(f"{name}\n" for name in names)
-        counts[subset] = {"pairs": len(cells), "patients": len(names)}
     assert tree(DATASET / "test") == {}  # Hugging Face wants no metadata.csv without pairs
     master, expected = tree(MASTER), {"README.md", "dataset.json", *NAMES, *metadata.PICTURES}
     assert {path.name for path in DATASET.iterdir()} == {*expected, *SUBSETS}
@@ -220,7 +216,8 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
         "made_by": "split_master",
         "split": {"ratios": ["3/4", "0.250", "0"], "seed": 5, "fold": 0, "by": "patient",
                   "stratify": False},
-        "subsets": {**counts, "test": {"pairs": 0, "patients": 0}},
+        "subsets": {"train": {"pairs": 42, "patients": 7}, "valid": {"pairs": 16, "patients": 3},
+                    "test": {"pairs": 0, "patients": 0}},
     }  # fmt: skip
     how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
     assert f"Split at random: {how} subsets.\n" in CARD.read_text()
@@ -228,10 +225,9 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 
 
-@pytest.mark.parametrize(
-    ("chosen", "start"),
-    [(LISTED, LISTED / "subgroup"), (LISTED.parent, LISTED / "subgroup"), ("a.b/c.5", "a.b/c.5")],
-)
+@pytest.mark.parametrize(("chosen", "start"), [
+    (LISTED, LISTED / "subgroup"), (LISTED.parent, LISTED / "subgroup"), ("a.b/c.5", "a.b/c.5"),
+])  # fmt: skip
 def test_lists_of_patients(split: Run, chosen: Any, start: Any) -> None:
     make_master(6, ["2CH_ED"])
     build.write(Path(f"{start}_training.txt"), b"\xef\xbb\xbfpatient0002\r\n\r\n patient0009 \r\n")
@@ -254,9 +250,8 @@ def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> N
     paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
     paths[1].write_bytes(b"")
     first = f"the first is {paths[0].stem}, the mask has the value 85, it may have 0, 1, 2, 3"
-    assert (
-        said(split(MASTER, DATASET)) == f"{MASTER}: 2 pairs cannot be used, see the README; {first}"
-    )
+    line = f"{MASTER}: 2 pairs cannot be used, see the README; {first}"
+    assert said(split(MASTER, DATASET)) == line
     assert [*Path().iterdir()] == [MASTER]
     for path in MASTER.glob("*/*"):
         path.unlink()
@@ -288,18 +283,15 @@ OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        *(((MASTER, DATASET, *words.split()), reason) for words, reason in OPTIONS.items()),
-        *(((MASTER, place, "--overwrite"), f"{place} and {MASTER} overlap: choose another folder")
-          for place in (MASTER, MASTER / "inside", Path())),
-        *(((place,), NO_MASTER.format(place, "it is a database"))
-          for place in (LISTED.parent, LISTED.with_name("database_nifti"))),
-        (("x",), NO_MASTER.format("x", "it does not exist")),
-        ((), "no CAMUS-master here: make it with the generator, or name your master"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "reason"), [
+    *(((MASTER, DATASET, *words.split()), reason) for words, reason in OPTIONS.items()),
+    *(((MASTER, place, "--overwrite"), f"{place} and {MASTER} overlap: choose another folder")
+      for place in (MASTER, MASTER / "inside", Path())),
+    *(((place,), NO_MASTER.format(place, "it is a database"))
+      for place in (LISTED.parent, LISTED.with_name("database_nifti"))),
+    (("x",), NO_MASTER.format("x", "it does not exist")),
+    ((), "no CAMUS-master here: make it with the generator, or name your master"),
+])  # fmt: skip
 def test_wrong_use(split: Run, words: Any, reason: str) -> None:
     make_master(2, ["2CH_ED"])
     build.write(LISTED.with_name("database_nifti") / "patient0001/x", b"")
@@ -315,60 +307,51 @@ CORRECT = f"correct it, or delete {MASTER} or move it away"
 RENAME = "give it the name of the file that it replaces, or move it out of the master"
 
 
-@pytest.mark.parametrize(
-    ("path", "old", "new", "reason"),
-    [
-        (TRAIN, "", None, f"{ABSENT} '{TRAIN}': {LISTS}"),
-        (TEST, "", "patient1\npatient-M\xfcller\n", f"{TEST} is not UTF-8 text: {LISTS}"),
-        *((TEST, "", f"\n{line}\n", f"{TEST}, line 2: {line!r}: {LISTS}") for line in (
-            "patient1, patient2", "patient1 patient2", "patient1;good", "patient1\t54", "0001",
-            "patient1_2CH_ED", "patient1_4CH_ES.png", "a patient1")),
-        (VALID, "", "patient0002",
-         f"{VALID}: patient0002 is in another list, too: delete it from one"),
-        (TRAIN, "1\npatient0002", "",
-         f"no patient of {MASTER} is in the lists of {LISTED}: {LISTS}"),
-        *((CSV, old, new, f"{CSV}: {what}: {CORRECT}") for old, new, what in (
-            ("patient0001,2CH,ED,,0", "patient1,2CH,ED,,0", f"{OF_ED} patient 'patient1'"),
-            ("2CH,ED,,0", "4CH,ED,,0", f"{OF_ED} view '4CH'"),
-            ("ED,,0", "ES,,0", f"{OF_ED} instant 'ES'"),
-            ("ED,,0", "ED,1,0", f"{OF_ED} frame '1'"),
-            ("between,2,0", "between,02,0", f"{OF_FRAME} frame '02'"),
-            ("between,2,0", "between,2,1", f"{OF_FRAME} mirrored '1'"),
-            (f",masks/{ED}", f",masks/x{ED[1:]}", f"{OF_ED} mask 'masks/x{ED[1:]}'"),
-            (f",masks/{ED}", f",images/{ED}", f"{OF_ED} mask 'images/{ED}'"),
-            (f",masks/{ED}", f",masks/{ED}x", f"{OF_ED} mask 'masks/{ED}x'"),
-            ("between,2,0,", "between,0,", "line 7 needs 10 values"),
-            ("between,2,0,", "between,2,0,,", "line 7 needs 10 values"))),
-        *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, which is not "
-           f"that of an image: {CORRECT}")
-          for name in (ED, f"masks/{ED}", f"images/x/{ED}", f"images/{ED}x")),
-        *((CSV, old, new, f"{CSV} {what}: {CORRECT}") for old, new, what in (
-            ("", None, f"cannot be read ({ABSENT} '{CSV}')"),
-            ("", "\xff", "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: "
-             "invalid start byte)"),
-            ("patient,", "patients,", "needs one column 'patient'"),
-            ("own\n", "ef\n", "needs one column 'ef'"))),
-        (CSV, ROW, ROW * 2, f"{CSV} lists 'images/{ED}' twice: delete one row"),
-        (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {RENAME}"),
-        *((path, "", "", f"metadata.csv has no row for {path}: {RENAME}") for path in (
-            OUTLINE.with_suffix(".png"), OUTLINE.with_suffix(".jpg.bak"))),
-        *((path, "", None, f"{path} is missing: delete {other}, too, or run the generator with "
-           "--overwrite") for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
-        (JSON, "", "\n\n?", f"{JSON} is not valid JSON (Expecting value: line 3 column 1 (char 2)): "
-         "correct it, or move the folder away"),
-        *((JSON, old, new, NO_MASTER.format(MASTER, reason)) for old, new, reason in (
-            ("", None, "no dataset.json in it names the generator"),
-            ("CAMUSImage", "Image", "no dataset.json in it names the generator"),
-            ("CAMUSImageMaskDatasetGenerator", "split_master",
-             "it is a dataset: name the master that it was made from"))),
-        *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
-            ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
-            ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
-            ('"mirror"', '"mirrored"'), ('"label": 3', '"label": 4'), ("left atrium", "atrium"),
-            ('"gray_level": 85', '"gray_level": 86'), ('"phantom": true', '"phantom": "no"'),
-            ('"licence"', '"x"'), ('"source": ', '"source": 1, "x": '))),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("path", "old", "new", "reason"), [
+    (TRAIN, "", None, f"{ABSENT} '{TRAIN}': {LISTS}"),
+    (TEST, "", "patient1\npatient-M\xfcller\n", f"{TEST} is not UTF-8 text: {LISTS}"),
+    *((TEST, "", f"\n{line}\n", f"{TEST}, line 2: {line!r}: {LISTS}") for line in (
+        "patient1, patient2", "patient1 patient2", "patient1;good", "patient1\t54", "0001",
+        "patient1_2CH_ED", "patient1_4CH_ES.png", "a patient1")),
+    (VALID, "", "patient0002", f"{VALID}: patient0002 is in another list, too: delete it from one"),
+    (TRAIN, "1\npatient0002", "", f"no patient of {MASTER} is in the lists of {LISTED}: {LISTS}"),
+    *((CSV, old, new, f"{CSV}: {what}: {CORRECT}") for old, new, what in (
+        ("patient0001,2CH,ED,,0", "patient1,2CH,ED,,0", f"{OF_ED} patient 'patient1'"),
+        ("2CH,ED,,0", "4CH,ED,,0", f"{OF_ED} view '4CH'"),
+        ("ED,,0", "ES,,0", f"{OF_ED} instant 'ES'"),
+        ("ED,,0", "ED,1,0", f"{OF_ED} frame '1'"),
+        ("between,2,0", "between,02,0", f"{OF_FRAME} frame '02'"),
+        ("between,2,0", "between,2,1", f"{OF_FRAME} mirrored '1'"),
+        (f",masks/{ED}", f",masks/x{ED[1:]}", f"{OF_ED} mask 'masks/x{ED[1:]}'"),
+        (f",masks/{ED}", f",images/{ED}", f"{OF_ED} mask 'images/{ED}'"),
+        (f",masks/{ED}", f",masks/{ED}x", f"{OF_ED} mask 'masks/{ED}x'"),
+        ("between,2,0,", "between,0,", "line 7 needs 10 values"),
+        ("between,2,0,", "between,2,0,,", "line 7 needs 10 values"))),
+    *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, which is not "
+       f"that of an image: {CORRECT}")
+      for name in (ED, f"masks/{ED}", f"images/x/{ED}", f"images/{ED}x")),
+    *((CSV, old, new, f"{CSV} {what}: {CORRECT}") for old, new, what in (
+        ("", None, f"cannot be read ({ABSENT} '{CSV}')"),
+        ("patient,", "patients,", "needs one column 'patient'"),
+        ("own\n", "ef\n", "needs one column 'ef'"))),
+    (CSV, ROW, ROW * 2, f"{CSV} lists 'images/{ED}' twice: delete one row"),
+    (CSV, ROW, "", f"metadata.csv has no row for {PICTURE}: {RENAME}"),
+    *((path, "", "", f"metadata.csv has no row for {path}: {RENAME}") for path in (
+        OUTLINE.with_suffix(".png"), OUTLINE.with_suffix(".jpg.bak"))),
+    *((path, "", None, f"{path} is missing: delete {other}, too, or run the generator with "
+       "--overwrite") for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
+    (JSON, "", "\n?", f"{JSON} is not valid JSON (Expecting value: line 2 column 1 (char 1)): "
+     "correct it, or move the folder away"),
+    (JSON, "", None, NO_MASTER.format(MASTER, "no dataset.json in it names the generator")),
+    (JSON, "CAMUSImageMaskDatasetGenerator", "split_master",
+     NO_MASTER.format(MASTER, "it is a dataset: name the master that it was made from")),
+    *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
+        ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
+        ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
+        ('"mirror"', '"mirrored"'), ('"label": 3', '"label": 4'), ("left atrium", "atrium"),
+        ('"gray_level": 85', '"gray_level": 86'), ('"phantom": true', '"phantom": "no"'),
+        ('"licence"', '"x"'), ('"source": ', '"source": 1, "x": '))),
+])  # fmt: skip
 def test_what_is_refused(split: Run, path: Path, old: str, new: Any, reason: str) -> None:
     make_master(2, ["2CH_ED", HALF], BOTH)
     for place in (TRAIN, VALID, TEST):
