@@ -16,10 +16,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
+from unittest import mock
 
-from .build import GENERATOR, PHANTOM, SPLIT, run, tree
+from .build import GENERATOR, PHANTOM, SPLIT, process, run, tree
 
 Files = dict[str, bytes]
 Words = list[object]  # of a command line
@@ -30,28 +30,18 @@ def hook(event, _):
     global refused
     if event in ("os.rename", "shutil.rmtree"):  # else little would happen between two renames
         time.sleep(random.uniform(0, slow))
-    if event == "os.rename" and random.random() < chance and (chance == 1 or refused < 4):
-        refused += 1  # at most four times in a row, unless always: the scripts try six times
-        raise PermissionError(13, "refused as by a virus scanner")
-    if event == "os.rename":
-        refused = 0
+    if event == "os.rename":  # refuse four times in a row at most, or always: the scripts try six
+        refused = refused + 1 if random.random() < chance and (chance == 1 or refused < 4) else 0
+        if refused:
+            raise PermissionError(13, "refused as by a virus scanner")
 sys.addaudithook(hook)
 """
 
 
-def start(words: Words, slow: float, refused: float = 0) -> "subprocess.Popen[str]":
-    """Start a script that is slow (seconds) at its renames, of which a share is refused.
-
-    It hears Ctrl-C even where this program runs in the background.
-    """
-    command, pipe = [sys.executable, *map(str, words)], subprocess.PIPE
-    env = {**os.environ, "SLOW": str(slow), "REFUSED": str(refused)}
-    if sys.platform == "win32":
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env)
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=listen
-    )
+def start(words: Words, refused: float = 0) -> "subprocess.Popen[str]":
+    """Start a script that is slow at its renames, of which a share is refused."""
+    with mock.patch.dict(os.environ, SLOW="0.2", REFUSED=str(refused)):
+        return process([sys.executable, *map(str, words)])
 
 
 def hidden(place: Path, kind: str = "*") -> set[Path]:
@@ -83,12 +73,12 @@ def trial(place: Path, words: Words, after: Files, how: str) -> Iterator[str]:
     before = tree(place / "target")
     for _ in range(random.randint(1, 2)):
         earlier, lying = state(place, before, after), hidden(place)
-        stopped = start(words, slow=0.2)
+        stopped = start(words)
         stage = random.choice([".target.camus-part-*", ".target.camus-part-*/dataset.json"])
         while stopped.poll() is None and not {*place.glob(stage)} - lying:
             time.sleep(0.001)
         time.sleep(random.uniform(0, 0.5))
-        stopped.send_signal(getattr(signal, how))
+        stopped.send_signal(signal.Signals[how])
         errors, code = stopped.communicate(timeout=60)[1], stopped.returncode
         left, litter = state(place, before, after), hidden(place) - lying
         if how == "SIGINT":  # which may come while a run that has done its work removes the old
@@ -120,7 +110,7 @@ def race(place: Path, commands: Sequence[tuple[Words, Path]]) -> str:
     processes = {}
     for n in random.sample(range(2), 2):
         option = ["--overwrite"] if overwrite[n] else []
-        processes[n] = start([*commands[n][0], *option], slow=0.2, refused=refused[n])
+        processes[n] = start([*commands[n][0], *option], refused[n])
         time.sleep(random.uniform(0, 0.2))
     errors = "".join(processes[n].communicate(timeout=300)[1] for n in range(2))
     codes = [processes[n].returncode for n in range(2)]

@@ -83,13 +83,13 @@ def test_a_sheet_shows_a_sample_of_all_pairs() -> None:
 
 def test_outlines_have_the_colour_of_their_structure() -> None:
     canvas = pictures.overlay(IMAGE, LABELS).astype(int)
-    lines = {1: (20, 59), 2: (20, 99), 3: (99,)}  # rows of the outlines, of 3 only the lower
-    columns = {1: slice(30, 90), 2: slice(124, 136), 3: slice(30, 90)}
-    for label, rows in lines.items():
-        for row in rows:
-            line = canvas[row - 1 : row + 2, columns[label]]
-            distance = np.abs(line - pictures.STRUCTURE_COLOURS[label]).sum(2).min(0)
-            assert (distance < 140).all()
+    for label, row, columns in (
+        (1, 20, slice(30, 90)), (1, 59, slice(30, 90)), (3, 99, slice(30, 90)),
+        (2, 20, slice(124, 136)), (2, 99, slice(124, 136)),
+    ):  # fmt: skip
+        line = canvas[row - 1 : row + 2, columns]
+        distance = np.abs(line - pictures.STRUCTURE_COLOURS[label]).sum(2).min(0)
+        assert (distance < 140).all()
     for inside in (canvas[25:55, 25:95], canvas[65:95, 25:95], canvas[25:95, 124:136]):
         assert (inside == 90).all()
     border = canvas[56:60, 30:90]  # of cavity and atrium: yellow, which has less blue than red
@@ -118,9 +118,8 @@ def test_thumbnails_keep_proportions(shape: Any, rows: Any, columns: Any) -> Non
 def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict[str, int]) -> None:
     kept = np.isin(LABELS, [1 + ALL.index(name) for name in structures])
     mask = np.where(kept, np.array(LEVELS[masks], np.uint8)[LABELS], np.uint8(0))
-    _, images, sheet, overlays = draw(
-        [pair(mask=mask)], phantom=True, masks=masks, structures=structures
-    )
+    rows = [pair(mask=mask)]
+    _, images, sheet, overlays = draw(rows, phantom=True, masks=masks, structures=structures)
     assert shows(images, "train: 1 of 1 phantom pair")
     top = len(sheet) - THUMBNAIL - 2 * LINE
     tile = sheet[top : top + THUMBNAIL, GAP : GAP + THUMBNAIL]
@@ -134,12 +133,11 @@ def test_mask_and_overlay_sheets(masks: str, structures: list[str], legend: dict
 def test_statistics() -> None:
     """Four pairs of two patients in train, two of one in valid, two of one in test."""
 
-    def patient(name: str, ef: str, quality: str, instants: str = "ED ES") -> list[Row]:
-        cells = {"ef": ef, "image_quality": quality}
-        return [pair(name, instant=instant, **cells) for instant in instants.split()]
+    def rows(patient: str, ef: str, quality: str, *instants: str) -> list[Row]:
+        return [pair(patient, instant=x, ef=ef, image_quality=quality) for x in instants]
 
-    train = patient("p1", "40.0", "Good") + patient("p2", "50.0", "Good")
-    valid, test = patient("p3", "60.0", "Poor"), patient("p4", "", "unknown", "ED between")
+    train = rows("p1", "40.0", "Good", "ED", "ES") + rows("p2", "50.0", "Good", "ED", "ES")
+    valid, test = rows("p3", "60.0", "Poor", "ED", "ES"), rows("p4", "", "unknown", "ED", "between")
     canvas = draw(train, valid, test)[0]
     for text in ("CAMUS", "train: 4 pairs, 2 patients", "test: 2 pairs, 1 patient", "unknown"):
         assert shows(canvas, text)
