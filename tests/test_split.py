@@ -18,7 +18,7 @@ from camus.facts import LEVELS, SUBSETS
 
 from . import build
 from .build import DATASET, IMAGE, MASK, MASTER, SETTINGS, encoded, posix, tree
-from .conftest import Done, Run, refusal
+from .conftest import Run, refusal
 
 CSV, JSON, CARD = MASTER / "metadata.csv", MASTER / "dataset.json", DATASET / "README.md"
 HEAD = "file_name,mask_file_name,patient,view,instant,frame,mirrored,ef,image_quality,own\n"
@@ -47,7 +47,7 @@ def make_master(number: int, pairs: Any = KEY, copies: Any = ("",), **changed: A
         build.write(MASTER / files[1], mask + name.encode())
         instant = f"{pair[4:]}," if pair in KEY else "between,2"
         info = EFS[n % 6], QUALITIES[n % 4 if pair[0] == "2" else n // 4 % 4], "007.50\n"
-        lines.append(",".join([*files, patient, pair[:3], instant, f"{len(prefix) // 9}", *info]))
+        lines.append(",".join([*files, patient, pair[:3], instant, f"{BOTH.index(prefix)}", *info]))
     CSV.write_text("".join([HEAD, *sorted(lines)]), newline="")
     metadata.write_description(MASTER, metadata.describe(settings, phantom=True))
 
@@ -56,19 +56,14 @@ def patients(number: int) -> list[str]:
     return [f"patient{n:04}" for n in range(1, number + 1)]
 
 
-def names_of(dataset: Path = DATASET) -> list[list[str]]:
+def names_of() -> list[list[str]]:
     """The names of the images of train, valid and test."""
-    return [sorted(path.stem for path in (dataset / s / "images").iterdir()) for s in SUBSETS]
+    return [[path.stem for path in (DATASET / s / "images").iterdir()] for s in SUBSETS]
 
 
 def patients_of() -> list[list[int]]:
     """The numbers of the patients of train, valid and test."""
     return [sorted({int(name[-11:-7]) for name in names}) for names in names_of()]
-
-
-def said(done: Done) -> str:
-    """The one line of a refusal, without the name of the script."""
-    return refusal(done).partition(": ")[2].rstrip("\n")
 
 
 def assigned(strata: Mapping[str, str], ratios: str, seed: int = 0, fold: int = 0) -> Any:
@@ -250,35 +245,30 @@ def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> N
     paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
     paths[1].write_bytes(b"")
     first = f"the first is {paths[0].stem}, the mask has the value 85, it may have 0, 1, 2, 3"
-    line = f"{MASTER}: 2 pairs cannot be used, see the README; {first}"
-    assert said(split(MASTER, DATASET)) == line
+    line = f"{MASTER}: 2 pairs cannot be used, see the README; {first}\n"
+    assert refusal(split(MASTER, DATASET)).endswith(line)
     assert [*Path().iterdir()] == [MASTER]
     for path in MASTER.glob("*/*"):
         path.unlink()
-    assert said(split(MASTER)) == f"{MASTER} has no pairs: run the generator with --overwrite"
+    assert f"{MASTER} has no pairs: run the generator with --overw" in refusal(split(MASTER))
 
 
-SHARE, NUMBER = "must be a share such as 0.7 or 1/3", "must be a whole number from 0 to"
-TOO_MANY = "needs {} test sets with a share of {} each: choose a lower N, counted from 0"
-AGAINST = "--subgroups cannot be combined with --ratios, --seed, --fold, --stratify or --by pair"
-NO_MASTER = "{} is not a master, {}: make one with CAMUSImageMaskDatasetGenerator.py"
-INFO = (
-    "--stratify needs ejection fractions and image qualities, which the Info files of the release "
-    "have: leave --stratify out, or run the generator with these files"
-)
+MAKE_ONE = "make one with CAMUSImageMaskDatasetGenerator.py"
 OPTIONS = {
     "--ratios 0.7 0.2 0.2": "--ratios must sum to 1, not 0.7 0.2 0.2",
     "--ratios 1/3 1/3 0.3333333333333": "--ratios must sum to 1, not 1/3 1/3 0.3333333333333",
-    "--ratios 0.8 0.1 0.1 --fold 10": f"--fold 10 {TOO_MANY.format(11, 0.1)}",
-    "--ratios 1/3 1/3 1/3 --fold 3": f"--fold 3 {TOO_MANY.format(4, '1/3')}",
-    "--ratios 0.5 0.5 0 --fold 1": f"--fold 1 {TOO_MANY.format(2, 0)}",
-    "--fold 1000": f"argument --fold: '1000' {NUMBER} 999; see --help",
-    "--seed 4294967296": f"argument --seed: '4294967296' {NUMBER} 4294967295; see --help",
-    "--stratify": INFO,  # no patient has both
+    "--ratios 0.8 0.1 0.1 --fold 10": "--fold 10 needs 11 test sets with a share of 0.1 each: ",
+    "--ratios 1/3 1/3 1/3 --fold 3": "--fold 3 needs 4 test sets with a share of 1/3 each: ",
+    "--ratios 0.5 0.5 0 --fold 1": "with a share of 0 each: choose a lower N, counted from 0",
+    "--fold 1000": "argument --fold: '1000' must be a whole number from 0 to 999; see --help",
+    "--seed 4294967296": "'4294967296' must be a whole number from 0 to 4294967295; see --help",
+    "--stratify": "needs ejection fractions and image qualities, which the Info files of the "
+       "release have: leave --stratify out, or run the generator with these files",
     "--stratify --by pair": "--stratify cannot be combined with --by pair",
-    **{f"--subgroups x {option}": AGAINST for option in (
-       "--ratios 0.8 0.1 0.1", "--seed 1", "--fold 1", "--stratify", "--by pair")},
-    **{f"--ratios 1 0 {text}": f"argument --ratios: '{text}' {SHARE}; see --help"
+    **{f"--subgroups x {option}":
+       "--subgroups cannot be combined with --ratios, --seed, --fold, --stratify or --by pair"
+       for option in ("--ratios 0.8 0.1 0.1", "--seed 1", "--fold 1", "--stratify", "--by pair")},
+    **{f"--ratios 1 0 {text}": f"'{text}' must be a share such as 0.7 or 1/3; see --help"
        for text in ("-0.2", "1e-1", "1/0", "1.1", "0,1")},
 }  # fmt: skip
 
@@ -287,16 +277,16 @@ OPTIONS = {
     *(((MASTER, DATASET, *words.split()), reason) for words, reason in OPTIONS.items()),
     *(((MASTER, place, "--overwrite"), f"{place} and {MASTER} overlap: choose another folder")
       for place in (MASTER, MASTER / "inside", Path())),
-    *(((place,), NO_MASTER.format(place, "it is a database"))
+    *(((place,), f"{place} is not a master, it is a database: {MAKE_ONE}")
       for place in (LISTED.parent, LISTED.with_name("database_nifti"))),
-    (("x",), NO_MASTER.format("x", "it does not exist")),
+    (("x",), f"x is not a master, it does not exist: {MAKE_ONE}"),
     ((), "no CAMUS-master here: make it with the generator, or name your master"),
 ])  # fmt: skip
 def test_wrong_use(split: Run, words: Any, reason: str) -> None:
     make_master(2, ["2CH_ED"])
     build.write(LISTED.with_name("database_nifti") / "patient0001/x", b"")
     before = tree(Path())
-    assert said(split(*words)) == reason
+    assert reason in refusal(split(*words))
     assert tree(Path()) == before
 
 
@@ -327,8 +317,7 @@ RENAME = "give it the name of the file that it replaces, or move it out of the m
         (f",masks/{ED}", f",masks/{ED}x", f"{OF_ED} mask 'masks/{ED}x'"),
         ("between,2,0,", "between,0,", "line 7 needs 10 values"),
         ("between,2,0,", "between,2,0,,", "line 7 needs 10 values"))),
-    *((CSV, f"images/{ED}", name, f"{CSV}: line 6 has the file_name {name!r}, which is not "
-       f"that of an image: {CORRECT}")
+    *((CSV, f"images/{ED}", name, f"6 has the file_name {name!r}, which is not that of an image: ")
       for name in (ED, f"masks/{ED}", f"images/x/{ED}", f"images/{ED}x")),
     *((CSV, old, new, f"{CSV} {what}: {CORRECT}") for old, new, what in (
         ("", None, f"cannot be read ({ABSENT} '{CSV}')"),
@@ -340,11 +329,10 @@ RENAME = "give it the name of the file that it replaces, or move it out of the m
         OUTLINE.with_suffix(".png"), OUTLINE.with_suffix(".jpg.bak"))),
     *((path, "", None, f"{path} is missing: delete {other}, too, or run the generator with "
        "--overwrite") for path, other in ((PICTURE, OUTLINE), (OUTLINE, PICTURE))),
-    (JSON, "", "\n?", f"{JSON} is not valid JSON (Expecting value: line 2 column 1 (char 1)): "
-     "correct it, or move the folder away"),
-    (JSON, "", None, NO_MASTER.format(MASTER, "no dataset.json in it names the generator")),
+    (JSON, "", "\n?", "line 2 column 1 (char 1)): correct it, or move the folder away"),
+    (JSON, "", None, f"not a master, no dataset.json in it names the generator: {MAKE_ONE}"),
     (JSON, "CAMUSImageMaskDatasetGenerator", "split_master",
-     NO_MASTER.format(MASTER, "it is a dataset: name the master that it was made from")),
+     f"not a master, it is a dataset: name the master that it was made from: {MAKE_ONE}"),
     *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
         ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
         ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),
@@ -357,7 +345,7 @@ def test_what_is_refused(split: Run, path: Path, old: str, new: Any, reason: str
     for place in (TRAIN, VALID, TEST):
         build.write(place, b"patient0001\npatient0002\n" if place == TRAIN else b"")
     change(path, old, new)
-    assert said(split(MASTER, DATASET, "--subgroups", LISTED)) == reason
+    assert reason in refusal(split(MASTER, DATASET, "--subgroups", LISTED))
     assert sorted(Path().iterdir()) == [MASTER, LISTED.parent]
 
 
@@ -368,7 +356,7 @@ def test_what_is_not_a_file_is_missing(split: Run) -> None:
     OUTLINE.unlink()
     os.mkfifo(OUTLINE)
     (MASTER / "masks" / "before").mkdir()
-    assert said(split(MASTER)).startswith(f"{OUTLINE} is missing: delete {PICTURE}, too, ")
+    assert f"{OUTLINE} is missing: delete {PICTURE}, too, " in refusal(split(MASTER))
 
 
 @pytest.mark.parametrize("place", ["CAMUS-master", "generator/CAMUS-master", "repo/CAMUS-master"])
@@ -379,7 +367,8 @@ def test_default_places(split: Run, place: str) -> None:
     found = Path(place).absolute() if "repo" in place else Path(place)
     found.parent.mkdir(exist_ok=True)
     MASTER.rename(found)
-    assert f"{found}: 3 phantom pairs read\n" in split()[1]
-    assert sum(map(len, names_of(Path("CAMUS_public-ImageMask-Dataset")))) == 3
+    target = "CAMUS_public-ImageMask-Dataset"
+    assert f"{found}: 3 phantom pairs read\n{target}: 3 phantom pairs written\n" in split()[1]
+    assert Path(target, "train").is_dir()
     other.mkdir()
-    assert said(split()) == f"there are {found} and {other}: name one of them"
+    assert refusal(split()).endswith(f"there are {found} and {other}: name one of them\n")
