@@ -158,18 +158,19 @@ def test_stratify_by_ejection_fraction_and_the_worse_quality(split: Run) -> None
     assert found == [[name for name in strata if expected[name] == s] for s in SUBSETS]
 
 
-@pytest.mark.parametrize("option", ["--by=patient", "--by=pair", "--stratify"])
-def test_folds_of_a_master(split: Run, option: str) -> None:
+@pytest.mark.parametrize(("option", "how"), [
+    ("--by=patient", "patients, not"), ("--by=pair", "pairs, not"), ("--stratify", "patients,"),
+])  # fmt: skip
+def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
     """A mirrored copy stays with its original."""
     make_master(7, KEY[::2], BOTH)
     by_pair = option == "--by=pair"
-    what = {"--by=pair": "pairs, not", "--stratify": "patients,"}.get(option, "patients, not")
     tested: list[str] = []
     for fold in range(5):
         words = ("--ratios", "3/5", "1/5", "1/5", option, "--fold", fold, "--overwrite")
         code, _, err = split(MASTER, DATASET, *words)
         assert code == 0 and (err == BY_PAIR) == by_pair
-        assert f"the {what} stratified, seed 0, fold {fold}. " in CARD.read_text()
+        assert f"the {how} stratified, seed 0, fold {fold}. " in CARD.read_text()
         assert f" --fold {fold} --by" in CARD.read_text()
         assert all(len(names) == 2 * len({name[-18:] for name in names}) for names in names_of())
         tested += names_of()[2]
