@@ -105,9 +105,9 @@ def test_hidden_and_system_files_at_the_top_stay(name: str) -> None:
 EVA, PAIR = "patient0001 corrected by Eva_2CH_ED.jpg", "patient_one_2CH_ED"
 FOREIGN = {  # beside what each script made
     GENERATOR: ("images/.git/HEAD", "images/two.jpg", "masks/.backup/x", f"masks/{EVA}",
-                f"masks/{PAIR}.png", "notes/.git/HEAD", f"train/images/{PAIR}.jpg"),
+                f"masks/{PAIR}.png", "metadata_csv", "notes/.git/HEAD", f"train/images/{PAIR}.jpg"),
     SPLIT: (f"images/{PAIR}.jpg", "metadata.csv", "train/images/.git/HEAD", f"train/masks/{EVA}",
-            f"valid/images/{PAIR}.jpg"),
+            "train/metadata_csv", f"valid/images/{PAIR}.jpg"),
     PHANTOMS: (f"{PATIENT}/.backup/x", f"{PATIENT}/patient0001_2CH_half_sequence.nii.gz",
                "database_nifti/patient0002/Info_2CH.cfg", "metadata.csv"),
 }  # fmt: skip
