@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -310,3 +311,41 @@ def test_a_killed_run_leaves_a_whole_folder_or_none(renames: int, left: Files, m
     assert tree(TARGET) == {**made("three"), **GIT}
     hidden = {path.name[:-8] for path in TARGET.parent.iterdir() if path != TARGET}
     assert hidden == ({PART.name[:-8]} if renames < 2 else set())
+
+
+def test_what_hidden_folders_hold_is_not_lost() -> None:
+    """They are of another target, a hidden file of theirs is in the target, too, or it is empty."""
+    target = Path("new", "a.b")
+    others = [Path("new", f".{name}.camus-old-1") for name in ("axb", "a.bc", "a.b.camus-old-1.c")]
+    for other in others:
+        fill(other, {**made("other"), ".git/config": b"mine"})
+    make("one", target=target)
+    (target / ".git").mkdir()
+    old = target.with_name(".a.b.camus-old-2").resolve()
+    shutil.copytree(others[0], old)
+    make("two", target=target)
+    assert tree(old)[".git/config"] == b"mine" and tree(target) == made("two")
+    shutil.rmtree(target)
+    target.mkdir()
+    shutil.copytree(others[0], old, dirs_exist_ok=True)
+    with pytest.raises(RefusalError, match="a full disk"), new_folder(target):
+        raise OSError("a full disk")
+    for other in (*others, old):
+        assert tree(other) == {**made("other"), ".git/config": b"mine"}
+
+
+@posix
+def test_a_read_only_folder_that_was_replaced_is_not_put_back() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        target, user = Path(name, "target"), os.geteuid()
+        os.seteuid(user or 65534)  # root may write everywhere
+        try:
+            make("one", target=target)
+            target.chmod(0o555)
+            make("two", target=target)
+            shutil.rmtree(target)
+            make("three", overwrite=False, target=target)
+        finally:
+            os.seteuid(user)
+        assert tree(target) == made("three")

@@ -97,6 +97,7 @@ def test_the_same_patients_on_every_machine_and_other_splits(split: Run) -> None
     expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
     assert expected == [[1, 4, 5, 6, 7, 8, 10], [2, 9], [3]]
     assert split(MASTER, DATASET, *again)[::2] == (0, "") and patients_of() == expected
+    assert "train/masks/patient0001_2CH_ED.jpg" in CARD.read_text()  # the first of the master
     assert split(MASTER, DATASET, "--by", "pair", "--overwrite")[::2] == (0, BY_PAIR)
     assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == (0, "")
 
@@ -159,7 +160,8 @@ def test_stratify_by_ejection_fraction_and_the_worse_quality(split: Run) -> None
 
 
 @pytest.mark.parametrize(("option", "how"), [
-    ("--by=patient", "patients, not"), ("--by=pair", "pairs, not"), ("--stratify", "patients,"),
+    ("--by=patient", "patients, not stratified"), ("--by=pair", "pairs, not stratified"),
+    ("--stratify", "patients, stratified by ejection fraction and image quality"),
 ])  # fmt: skip
 def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
     """A mirrored copy stays with its original."""
@@ -170,7 +172,7 @@ def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
         words = ("--ratios", "3/5", "1/5", "1/5", option, "--fold", fold, "--overwrite")
         code, _, err = split(MASTER, DATASET, *words)
         assert code == 0 and (err == BY_PAIR) == by_pair
-        assert f"the {how} stratified, seed 0, fold {fold}. " in CARD.read_text()
+        assert f"the {how}, seed 0, fold {fold}. " in CARD.read_text()
         assert f" --fold {fold} --by" in CARD.read_text()
         assert all(len(names) == 2 * len({name[-18:] for name in names}) for names in names_of())
         tested += names_of()[2]
@@ -217,7 +219,7 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     }  # fmt: skip
     how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
     assert f"Split at random: {how} subsets.\n" in CARD.read_text()
-    assert "deleted by hand: 2. Do so again" in CARD.read_text()
+    assert "deleted by hand (2) must be changed again.\n" in CARD.read_text()
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 
 
