@@ -16,10 +16,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
-from .build import GENERATOR, PHANTOM, SPLIT, process, run, tree
+from .build import GENERATOR, PHANTOM, SPLIT, run, tree
 
 Files = dict[str, bytes]
 Words = list[object]  # of a command line
@@ -40,8 +41,11 @@ sys.addaudithook(hook)
 
 def start(words: Words, refused: float = 0) -> "subprocess.Popen[str]":
     """Start a script that is slow at its renames, of which a share is refused."""
-    with mock.patch.dict(os.environ, SLOW="0.2", REFUSED=str(refused)):
-        return process([sys.executable, *map(str, words)])
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if sys.platform != "win32":  # it hears Ctrl-C even where this program runs in the background
+        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    env = {**os.environ, "SLOW": "0.2", "REFUSED": str(refused)}
+    return subprocess.Popen([sys.executable, *map(str, words)], text=True, env=env, **options)
 
 
 def hidden(place: Path, kind: str = "*") -> set[Path]:

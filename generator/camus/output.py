@@ -37,12 +37,12 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     if os.path.ismount(target) or Path.cwd().resolve().is_relative_to(target):
         reason = "is a mount point, or the current folder or above it"
         raise RefusalError(f"{target} {reason}: choose a folder inside it")
-    _put_back(target)
-    _remove_leftovers(target)
-    _check_replaceable(target, made_by, overwrite)
     letters = secrets.token_hex(4)
     part = target.with_name(f".{target.name}.camus-part-{letters}")
     old = target.with_name(f".{target.name}.camus-old-{letters}")
+    _put_back(target)
+    _remove_leftovers(target, old)
+    _check_replaceable(target, made_by, overwrite)
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         part.mkdir(parents=True)
@@ -62,7 +62,7 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # if all went well, the work is done
             shutil.rmtree(part, ignore_errors=True)
-            _remove_leftovers(target)
+            _remove_leftovers(target, old)
             for folder in missing:  # which are empty if the run failed
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -137,14 +137,15 @@ def _put_back(target: Path) -> None:
             _rename(max(earlier, key=lambda path: path.stat().st_mtime), target)
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove what a target has replaced, and what killed runs have built.
+def _remove_leftovers(target: Path, own: Path) -> None:
+    """Remove what a target has replaced, the run's own first, and what killed runs have built.
 
     Hidden files, such as .git, move to the target. What cannot be moved or removed stays, and the
     next run tries again.
     """
     with contextlib.suppress(OSError):
         replaced = _left(target, "old")  # before the look at the target: a run may be renaming it
+        replaced.sort(key=lambda path: path != own)  # whose hidden files are the latest
         for old in replaced if (target / DATASET_JSON).exists() else []:
             description = old / DATASET_JSON
             if description.exists():  # it goes first, so that no run puts the rest back
