@@ -202,6 +202,7 @@ def test_phantoms(generate: Run, place: str, names: str, kind: str, misses: bool
     assert ("of the release's 2,000" in out, "phantom" in out) == (misses, bool(kind))
     assert description()["phantom"] is bool(kind) and len(rows(MASTER)) == len(names.split())
     assert description()["source"].startswith(kind or "CAMUS")
+    assert description()["licence"].startswith("none needed" if kind else "CC BY-NC-SA 4.0")
 
 
 @pytest.mark.parametrize(("options", "line"), [

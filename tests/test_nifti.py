@@ -149,6 +149,7 @@ MIRRORED = np.diag([5.0, -5, 1, 1])
     ((RELEASE, 1, 5, 4.994), (RELEASE, 1, 5), "pixels of 5 x 4.994 mm in the mask, 5 x 5 mm in"),
     ((RELEASE, 1, 1, 5), (RELEASE, 1, 5), "pixels of 1 x 5 mm in the mask, 5 x 5 mm in the image"),
     ((MIRRORED, 1), (RELEASE, 1), "the mask has the orientation RP, the image LP: see the README"),
+    ((RELEASE[[1, 0, 2, 3]], 1), (RELEASE, 1), "the mask has the orientation PL, the image LP"),
     ((MIRRORED, 1), (RELEASE, 0), ""), ((RELEASE, 0), (MIRRORED, 1), ""),  # one says nothing
     ((np.eye(4), 2, 1), (RELEASE, 1), ""),  # as NumPy users write it: the header says nothing
     ((np.diag([-1, -1, 1, 1]), 1, 1), (RELEASE, 1), ""),  # as SimpleITK if it is told nothing

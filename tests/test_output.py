@@ -115,7 +115,7 @@ FOREIGN = {  # beside what each script made
 
 
 @pytest.mark.parametrize(("made_by", "files", "reason"), [
-    *((script, {**made("one", script), name: b"mine"}, f"holds {name}, not made by")
+    *((script, {**made("one", script), name: b"mine"}, f"holds {name}, not made by {script}: move")
       for script, names in FOREIGN.items() for name in names),
     (GENERATOR, made("one", PHANTOMS), f"holds {PATIENT}/Info_2CH.cfg"),
     (SPLIT, made("one"), "holds dataset.json"),
@@ -124,6 +124,7 @@ FOREIGN = {  # beside what each script made
     *((GENERATOR, {**made("one"), "metadata.csv": table}, "delete .* or move it away")
       for table in (b"file_name\nimages/one.jpg\n", b"\xff")),
     (GENERATOR, {"dataset.json": b'{\n"made_by": "x",,\n}'}, "not valid JSON .*line 2"),
+    (GENERATOR, {"dataset.json": '"Müller"'.encode("latin-1")}, "not valid JSON"),
 ])  # fmt: skip
 def test_what_others_made_is_never_touched(made_by: str, files: Files, reason: str) -> None:
     """Nor without --overwrite. With it, the first such file is named."""

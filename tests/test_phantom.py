@@ -42,6 +42,8 @@ def test_the_files_are_those_of_the_release(make_phantoms: Run) -> None:
             for name in names:
                 check_header(files.pop(name))
     assert not files
+    again = make_phantoms("release", "--patients", 1, "--overwrite")
+    assert again == (0, "release: 1 phantom patient written\n", "")
 
 
 def check_header(data: bytes) -> None:

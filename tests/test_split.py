@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camus import metadata, splits
+from camus import facts, metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
 from . import build
@@ -169,7 +169,7 @@ def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
     by_pair = option == "--by=pair"
     tested: list[str] = []
     for fold in range(5):
-        words = ("--ratios", "3/5", "1/5", "1/5", option, "--fold", fold, "--overwrite")
+        words = ("--ratios", "1/2", "3/10", "1/5", option, "--fold", fold, "--overwrite")
         code, _, err = split(MASTER, DATASET, *words)
         assert code == 0 and (err == BY_PAIR) == by_pair
         assert f"the {how}, seed 0, fold {fold}. " in CARD.read_text()
@@ -179,6 +179,17 @@ def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
     assert sorted(tested) == sorted(path.stem for path in (MASTER / "images").iterdir())
     assert len([*DATASET.glob("subgroup_*")]) == 3 * (not by_pair)
     assert ("A patient may be in several subsets." in CARD.read_text()) == by_pair
+
+
+@pytest.mark.parametrize("source", [facts.SOURCE, "my hospital"])
+def test_only_the_card_of_camus_tells_of_camus(split: Run, source: str) -> None:
+    make_master(1)
+    change(JSON, '"phantom": true', '"phantom": false')
+    change(JSON, facts.PHANTOM_SOURCE, source)
+    assert split(MASTER, DATASET, "--ratios", 1, 0, 0)[0] == 0
+    for words in ("500 patients and 2,000 ED and ES", "St\n  Etienne", "@article{leclerc2019deep,"):
+        assert (words in CARD.read_text()) == (source == facts.SOURCE)
+    assert "only -->" not in CARD.read_text() and " --jpg-quality 95 --" in CARD.read_text()
 
 
 @pytest.mark.parametrize("masks", ["gray", "binary", "index"])  # index: images JPG, masks PNG
