@@ -76,6 +76,7 @@ MOVE, NO_PATIENT = f"is not read: move it to {DATABASE}", "not the folder of a p
     ("0002/patient0002_2CH_ED.nii.gz", f"{MOVE}{os.sep}patient0002"),
     ("patient0001/patient0001_3CH_ED.nii.gz", NEEDS_NAME), ("heart.nii", NEEDS_NAME),
     ("patient0001/patient0001_2CH_ES.NII.GZ", NEEDS_NAME),
+    ("patient,1/patient,1_2CH_ED.nii", NEEDS_NAME),  # no list of patients could hold the name
     pytest.param("link: patient0002", NO_PATIENT, marks=posix),
     pytest.param("link: patientX", NO_PATIENT, marks=posix),
     pytest.param("link: patient0003/patient0003_4CH_ES.nii.gz", "is a broken link", marks=posix),

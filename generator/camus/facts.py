@@ -9,7 +9,7 @@ KEY_INSTANTS = ("ED", "ES")  # end-diastole and end-systole, of a key frame
 HALF_SEQUENCE = "half_sequence"  # all frames from ED to ES or from ES to ED, in the instant's place
 
 # Patient, view and instant in the name of a source, without _gt and suffix: patient0001_2CH_ED
-SOURCE_NAME = r"(?P<patient>patient[^/]*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
+SOURCE_NAME = r"(?P<patient>patient[^/,;\t]*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
 MIRRORED = "mirrored_"  # in front of the name of a pair that is flipped left to right
 
 STRUCTURES = {"lv": 1, "myo": 2, "la": 3}  # the label of each in the masks
