@@ -46,6 +46,7 @@ NO_NUMPY, PIP = "No module named 'numpy': ", "run {python} -m pip install -r {re
     (SPLIT, "lib/x", "", "0", NO_NUMPY + PIP),
     (PHANTOM, "lib/EXTERNALLY-MANAGED", "", "0", NO_NUMPY + "make .venv, as the README shows"),
     (SPLIT, "lib/EXTERNALLY-MANAGED", "", "sys.prefix = 'a venv'", NO_NUMPY + PIP),
+    (SPLIT, "{venv}", "", "sys.prefix = 'the scripts/.venv'", NO_NUMPY + PIP),
     (GENERATOR, "{venv}", "", "0", NO_NUMPY + "run the script with {venv}"),
     (GENERATOR, "lib/x", "", "sys.version_info = (3, 9, 1); sys.version = '3.9.1 (x)'", "this is "
      "Python 3.9.1, 3.10 or newer is needed: make .venv with a newer Python, as the README shows"),

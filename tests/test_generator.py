@@ -63,6 +63,8 @@ def test_which_pairs_are_made(generate: Run, options: str, pairs: str, facts: st
     build.write_info(build.write_pair(DATABASE, POOR), ImageQuality="poor")
     build.write_pair(DATABASE, UNKNOWN)
     build.write_pair(DATABASE, MOVING, [IMAGE] * 2, [MASK] * 2)
+    if "good" in options:  # both pairs of one view
+        build.write_pair(DATABASE, "patient0003_4CH_ES")
     code, out, err = generate(DATABASE, MASTER, *options.split())
     assert (code, err) == (0, "") and says(out, facts)
     assert description()["settings"]["views"] == (["4CH"] if "4ch" in options else ["2CH", "4CH"])

@@ -181,15 +181,24 @@ def test_folds_of_a_master(split: Run, option: str, how: str) -> None:
     assert ("A patient may be in several subsets." in CARD.read_text()) == by_pair
 
 
-@pytest.mark.parametrize("source", [facts.SOURCE, "my hospital"])
-def test_only_the_card_of_camus_tells_of_camus(split: Run, source: str) -> None:
-    make_master(1)
+@pytest.mark.parametrize(("source", "licence", "settings", "size"), [
+    (facts.SOURCE, facts.LICENCE, {}, "8-bit gray,\n16 x 16 pixels. Source"),
+    ("my hospital", "ask me", {"size": None, "fit": "none"}, "in their own sizes (resize to"),
+])  # fmt: skip
+def test_only_the_card_of_camus_tells_of_camus(
+    split: Run, source: str, licence: str, settings: Any, size: str
+) -> None:
+    make_master(1, **settings)
     change(JSON, '"phantom": true', '"phantom": false')
     change(JSON, facts.PHANTOM_SOURCE, source)
+    change(JSON, facts.PHANTOM_LICENCE, licence)
     assert split(MASTER, DATASET, "--ratios", 1, 0, 0)[0] == 0
-    for words in ("500 patients and 2,000 ED and ES", "St\n  Etienne", "@article{leclerc2019deep,"):
-        assert (words in CARD.read_text()) == (source == facts.SOURCE)
-    assert "only -->" not in CARD.read_text() and " --jpg-quality 95 --" in CARD.read_text()
+    card = CARD.read_text()
+    for words in ("500 patients and 2,000 ED and ES", "St\n  Etienne", "@article{leclerc2019deep,",
+                  "license: cc-by-nc-sa-4.0\n"):  # fmt: skip
+        assert (words in card) == (source == facts.SOURCE)
+    assert size in card and "only -->" not in card and "size None" not in card
+    assert " --format jpg --jpg-quality 95 --" in card
 
 
 @pytest.mark.parametrize("masks", ["gray", "binary", "index"])  # index: images JPG, masks PNG
@@ -374,7 +383,7 @@ def test_what_is_not_a_file_is_missing(split: Run) -> None:
 
 
 @pytest.mark.parametrize("place", ["CAMUS-master", "generator/CAMUS-master", "repo/CAMUS-master"])
-def test_default_places(split: Run, place: str) -> None:
+def test_default_places(split: Run, place: str, monkeypatch: Any) -> None:
     """Here or beside the script, which lies in the folder `repo`."""
     make_master(3, ["2CH_ED"])
     (other := Path("repo/generator/CAMUS-master").absolute()).parent.mkdir(parents=True)
@@ -384,5 +393,9 @@ def test_default_places(split: Run, place: str) -> None:
     target = "CAMUS_public-ImageMask-Dataset"
     assert f"{found}: 3 phantom pairs read\n{target}: 3 phantom pairs written\n" in split()[1]
     assert Path(target, "train").is_dir()
+    if "repo" in place:
+        monkeypatch.chdir("repo")
+        assert split()[0] == 0  # it lies here and beside the script, but is one
+        monkeypatch.chdir("..")
     other.mkdir()
     assert refusal(split()).endswith(f"there are {found} and {other}: name one of them\n")
