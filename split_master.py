@@ -18,14 +18,14 @@ from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "generator"))
-from camus import PairError, RefusalError, cli, metadata, output, pixels, splits, words
+from camus import cli, facts, metadata, output, pixels, splits  # isort: skip
+from camus import PairError, RefusalError, command_line, words
 from camus.card import card
 from camus.facts import MIRRORED, SUBGROUPS, SUBSETS, UNKNOWN
 from camus.metadata import Description, Row, Subsets
 from camus.previews import previews
 
 RATIOS = ["0.7", "0.2", "0.1"]
-PATIENT = re.compile(r"(?!.*(patient.*patient|_[24]CH_))patient[^,;\t]*")  # a line of a list
 LISTS = (
     "subgroup_training.txt, subgroup_validation.txt and subgroup_testing.txt must have one patient "
     "per line, such as patient0001"
@@ -105,7 +105,7 @@ def read_lists(start: Path) -> dict[str, str]:
             reason = words(error) if isinstance(error, OSError) else f"{path} is not UTF-8 text"
             raise RefusalError(f"{reason}: {LISTS}") from error
         for number, line in enumerate(map(str.strip, lines), 1):
-            if line and not PATIENT.fullmatch(line):
+            if line and not re.fullmatch(facts.PATIENT, line):
                 raise RefusalError(f"{path}, line {number}: {line[:60]!r}: {LISTS}")
             if line and subset_of.setdefault(line, subset) != subset:
                 raise RefusalError(f"{path}: {line} is in another list, too: delete it from one")
@@ -162,8 +162,8 @@ def split(args: argparse.Namespace) -> int:
     absent = listed.keys() - rows_of.keys()
     cli.tell(absent, "patient", "in the lists, but not in this master", sys.stderr)
     moved = {patient for patient, old in earlier.items() if subset_of.get(patient, old) != old}
-    remedy = f"to keep a split the next time, add --subgroups {args.dataset}"
-    cli.tell(moved, "patient", f"in another subset than before ({remedy})", sys.stderr)
+    keep = f"from now on, {command_line('--subgroups', str(args.dataset))} keeps this split"
+    cli.tell(moved, "patient", f"in another subset than before ({keep})", sys.stderr)
     for subset, share in zip(SUBSETS, args.ratios, strict=True):
         if not args.subgroups and Fraction(share) and not subsets[subset]:
             keys = cli.counted(len(subset_of), args.by)
@@ -225,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
         help="random seed for the shuffle (default: %(default)s)")
     add("--fold", metavar="N", type=number(0, 999), default=0,
-        help="cross-validation: take the Nth share of the patients for test, counted from 0 "
+        help="cross-validation in 1 / TEST folds: which of them, counted from 0 "
              "(default: %(default)s)")
     add("--by", choices=("patient", "pair"), default="patient",
         help="keep together all pairs of a patient, or a pair and its copy (default: %(default)s)")

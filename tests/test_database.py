@@ -19,6 +19,7 @@ NO_FOLDER = "is not a folder of patients"
 
 @pytest.mark.parametrize(("chosen", "files", "said"), [
     ("", "patients/notes.txt", f"{Path('CAMUS_public/database_nifti')} does not exist: {DOWNLOAD}"),
+    ("", "CAMUS_public.zip CAMUS_public/database_nifti/.x", "CAMUS_public.zip is an archive: unpa"),
     ("", "CAMUS_public.zip", "CAMUS_public.zip is an archive: unpack it into the folder CAMUS_pub"),
     ("", "a.zip CAMUS_public.zip CAMUS_public/x.txt", f"{NO_FOLDER}, it holds x.txt: {CHOOSE}"),
     ("", "CAMUS_public/.DS_Store", f"CAMUS_public {NO_FOLDER}, it holds nothing: {CHOOSE}"),
@@ -32,6 +33,8 @@ NO_FOLDER = "is not a folder of patients"
     ("data", "data/train/images/a.jpg", "this was made from CAMUS; to split a master, use split_m"),
     ("data", f"data/train/{EXPECTED} data/val/{EXPECTED}", f"data {NO_FOLDER}, they are in train, "
      f"val below it: choose one, such as {Path('data/train')}"),
+    ("", f"CAMUS_public/database_nifti/train/{EXPECTED}",
+     f"below it: choose one, such as {Path('CAMUS_public/database_nifti/train')}"),
     ("CAMUS.zip", "CAMUS.zip", f"CAMUS.zip {NO_FOLDER}, it is a file: unpack the archive"),
 ])  # fmt: skip
 def test_a_wrong_folder_is_explained(generate: Run, chosen: str, files: str, said: str) -> None:
@@ -57,8 +60,8 @@ def test_where_a_database_is_found(
 ) -> None:
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(Path("home ä").absolute()))
-    Path("patients").mkdir()
     build.write_pair(Path(database))
+    Path(database).with_name("patients").mkdir()  # which must not hide the database
     code, out, _ = generate(*arguments.split())
     assert code == 0 and says(out, f"{Path(database)}: 1 patient read; {Path(master)}: 1 pair")
     assert Path(master, f"images/{NAME}.jpg").exists()

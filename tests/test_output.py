@@ -123,6 +123,8 @@ FOREIGN = {  # beside what each script made
     (GENERATOR, {"data/.env": b"mine"}, "holds data/.env"),
     *((GENERATOR, {**made("one"), "metadata.csv": table}, "delete .* or move it away")
       for table in (b"file_name\nimages/one.jpg\n", b"\xff")),
+    (GENERATOR, {"dataset.json": made("one")["dataset.json"]}, "delete .* or move it away"),
+    (GENERATOR, {"dataset.json/x": b"mine"}, "dataset.json"),
     (GENERATOR, {"dataset.json": b'{\n"made_by": "x",,\n}'}, "not valid JSON .*line 2"),
     (GENERATOR, {"dataset.json": '"Müller"'.encode("latin-1")}, "not valid JSON"),
 ])  # fmt: skip

@@ -124,8 +124,11 @@ HAS, LEVELS = "the mask has the value", "it may have 0, 85, 170, 255"
     *(("gray", P, saved(GRAY, mode), COLOUR) for mode in ("P", "1", "RGB", "RGBA", "I;16")),
     ("gray", J, saved(GRAY, "RGB", "jpeg"), COLOUR), ("gray", J, saved(GRAY[1:], "L"), SIZES),
     *(("gray", P, encoded(MASK * 0, suffix), EMPTY) for suffix in ("png", "jpg")),
-    *(("gray", P, data, "the mask is not a picture") for data in (b"garbage", b"")),
-    *(("gray", data, P, DAMAGED) for data in (b"", b"garbage", P[:33], J[:-2], J + b"\0")),
+    *(("gray", P, data, "the mask is not a JPG or PNG file") for data in (
+        b"garbage", b"", encoded(GRAY, "bmp"))),
+    ("gray", encoded(IMAGE[:3], "png"), encoded(GRAY[:3], "png"), ""),
+    *(("gray", data, P, DAMAGED) for data in (
+        b"", b"garbage", P[:33], J[:-2], J + b"\0", P[:16] + b"\0\1\1\0" * 2 + P[24:])),
 ])  # fmt: skip
 def test_an_image_and_its_mask(masks: str, image: bytes, mask: bytes, reason: str) -> None:
     levels = sorted(set(facts.LEVELS[masks]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camus import facts, metadata, splits
+from camus import command_line, facts, metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
 from . import build
@@ -91,7 +91,7 @@ def test_the_same_patients_on_every_machine_and_other_splits(split: Run) -> None
     assert split(MASTER, "again")[0] == 0 and tree(Path("again")) == tree(DATASET)
     assert split(MASTER, "other", "--seed", 2**32 - 1)[0] == 0
     assert "--overwrite" in refusal(split(MASTER, DATASET, "--seed", 1))
-    keep = f"(to keep a split the next time, add --subgroups {DATASET})"
+    keep = f"(from now on, {command_line('--subgroups', str(DATASET))} keeps this split)"
     moved = 0, f"4 patients in another subset than before {keep}; the first is patient0002\n"
     assert split(MASTER, DATASET, "--seed", 1, "--overwrite")[::2] == moved
     expected, again = patients_of(), ("--subgroups", DATASET, "--overwrite")
@@ -192,12 +192,14 @@ def test_only_the_card_of_camus_tells_of_camus(
     change(JSON, '"phantom": true', '"phantom": false')
     change(JSON, facts.PHANTOM_SOURCE, source)
     change(JSON, facts.PHANTOM_LICENCE, licence)
+    change(JSON, '"settings": {', '"settings": {"note": "by Eva", ')
     assert split(MASTER, DATASET, "--ratios", 1, 0, 0)[0] == 0
     card = CARD.read_text()
     for words in ("500 patients and 2,000 ED and ES", "St\n  Etienne", "@article{leclerc2019deep,",
                   "license: cc-by-nc-sa-4.0\n"):  # fmt: skip
         assert (words in card) == (source == facts.SOURCE)
     assert size in card and "only -->" not in card and "size None" not in card
+    assert "--note" not in card
     assert " --format jpg --jpg-quality 95 --" in card
 
 
@@ -276,7 +278,7 @@ def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> N
     assert f"{MASTER} has no pairs: run the generator with --overw" in refusal(split(MASTER))
 
 
-MAKE_ONE = "make one with CAMUSImageMaskDatasetGenerator.py"
+MAKE_ONE = "make a master with CAMUSImageMaskDatasetGenerator.py"
 OPTIONS = {
     "--ratios 0.7 0.2 0.2": "--ratios must sum to 1, not 0.7 0.2 0.2",
     "--ratios 1/3 1/3 0.3333333333333": "--ratios must sum to 1, not 1/3 1/3 0.3333333333333",
@@ -300,9 +302,9 @@ OPTIONS = {
     *(((MASTER, DATASET, *words.split()), reason) for words, reason in OPTIONS.items()),
     *(((MASTER, place, "--overwrite"), f"{place} and {MASTER} overlap: choose another folder")
       for place in (MASTER, MASTER / "inside", Path())),
-    *(((place,), f"{place} is not a master, it is a database: {MAKE_ONE}")
+    *(((place,), f"{place} is a database: {MAKE_ONE}")
       for place in (LISTED.parent, LISTED.with_name("database_nifti"))),
-    (("x",), f"x is not a master, it does not exist: {MAKE_ONE}"),
+    (("x",), f"x does not exist: {MAKE_ONE}"),
     ((), "no CAMUS-master here: make it with the generator, or name your master"),
 ])  # fmt: skip
 def test_wrong_use(split: Run, words: Any, reason: str) -> None:
@@ -355,7 +357,7 @@ RENAME = "give it the name of the file that it replaces, or move it out of the m
     (JSON, "", "\n?", "line 2 column 1 (char 1)): correct it, or move the folder away"),
     (JSON, "", None, f"not a master, no dataset.json in it names the generator: {MAKE_ONE}"),
     (JSON, "CAMUSImageMaskDatasetGenerator", "split_master",
-     f"not a master, it is a dataset: name the master that it was made from: {MAKE_ONE}"),
+     "is a dataset: name the master that it was made from\n"),
     *((JSON, old, new, f"{JSON} was changed: run the generator again") for old, new in (
         ('"size": 16', '"size": "16"'), ('"fit": "pad"', '"fit": ["pad"]'), ('"key"', '"keys"'),
         ('"views": [', '"views": {}, "x": ['), ('"jpg_quality": 95', '"jpg_quality": 0'),

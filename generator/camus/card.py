@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from camus import facts
+from camus import facts, metadata
 from camus.metadata import Description
 
 HUB_SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M"}
@@ -49,7 +49,8 @@ def card(description: Description, example: str, deleted: int) -> str:
 
     example: the path of a mask within it. deleted: how many pairs of the master were deleted.
     """
-    settings, labels, subsets = (description[key] for key in ("settings", "labels", "subsets"))
+    settings = {name: description["settings"][name] for name in metadata.SETTINGS}
+    labels, subsets = description["labels"], description["subsets"]
     split, size = description["split"], settings["size"]
     has_lists = "ratios" not in split
     counts = [f"| {name} | {n['patients']} | {n['pairs']} |" for name, n in subsets.items()]

@@ -52,15 +52,20 @@ def find_database(chosen: Path | None) -> Path:
     """
     defaults = [root / name for root in (Path(), ROOT) for name in DEFAULTS]
     named = [path for path in ([chosen] if chosen else defaults) if path.exists()]
-    for root in named:
-        for subfolder in SUBFOLDERS:
-            if _has_patients(root / subfolder):
-                return root / subfolder
+    places = [root / subfolder for root in named for subfolder in SUBFOLDERS]
+    found = [place for place in places if _has_patients(place)]
+    for place in found:
+        if any(place.glob("patient*/*.nii*")):  # so that no folder `patients` hides a database
+            return place
+    if found:
+        return found[0]
     archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
-    if archives and not any(path.is_dir() and entries(path) for path in named):
+    inner = [place for place in places[: len(SUBFOLDERS)] if place.is_dir()]
+    folder = max(inner or named, key=lambda path: len(path.parts), default=Path())
+    if archives and not (inner and entries(folder)):
         raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")
     if named:
-        raise RefusalError(f"{named[0]} is not a folder of patients, {_hint(named[0])}")
+        raise RefusalError(f"{folder} is not a folder of patients, {_hint(folder)}")
     raise RefusalError(f"{chosen or Path(*DEFAULTS)} does not exist: {DOWNLOAD}")
 
 

@@ -8,8 +8,9 @@ VIEWS = ("2CH", "4CH")  # two-chamber and four-chamber view
 KEY_INSTANTS = ("ED", "ES")  # end-diastole and end-systole, of a key frame
 HALF_SEQUENCE = "half_sequence"  # all frames from ED to ES or from ES to ED, in the instant's place
 
+PATIENT = r"patient((?!patient|_[24]CH_)[^/,;\t])*"  # a name that a list of patients can hold
 # Patient, view and instant in the name of a source, without _gt and suffix: patient0001_2CH_ED
-SOURCE_NAME = r"(?P<patient>patient[^/,;\t]*)_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
+SOURCE_NAME = rf"(?P<patient>{PATIENT})_(?P<view>2CH|4CH)_(?P<instant>ED|ES|half_sequence)"
 MIRRORED = "mirrored_"  # in front of the name of a pair that is flipped left to right
 
 STRUCTURES = {"lv": 1, "myo": 2, "la": 3}  # the label of each in the masks

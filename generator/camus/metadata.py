@@ -114,7 +114,7 @@ def read_description(folder: Path) -> Description:
         description = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         remedy = "correct it, or move the folder away"
         raise RefusalError(f"{path} is not valid JSON ({error}): {remedy}") from error
     return description if isinstance(description, dict) else {}
@@ -174,7 +174,9 @@ def made_names(folder: Path, description: Description) -> set[str]:
     lists = facts.SUBGROUPS.values()
     if description["made_by"] == SPLIT:
         for subset in facts.SUBSETS:
-            made |= {f"{subset}/{name}" for name in _pair_names(folder / subset)}
+            is_empty = not (folder / subset / METADATA).exists()
+            names = FOLDERS.keys() if is_empty else _pair_names(folder / subset)
+            made |= {f"{subset}/{name}" for name in names}
         return made | {"README.md", *PICTURES, *lists, *facts.SUBSETS}
     instants = [*facts.KEY_INSTANTS]
     if description.get("frames"):
@@ -189,8 +191,8 @@ def made_names(folder: Path, description: Description) -> set[str]:
 
 
 def _pair_names(folder: Path) -> set[str]:
-    """metadata.csv, and the files and folders of its pairs. An empty subset has no such table."""
-    rows = read_rows(folder) if (folder / METADATA).exists() else []
+    """metadata.csv, and the files and folders of its pairs."""
+    rows = read_rows(folder)
     return {METADATA, *FOLDERS, *(row[column] for row in rows for column in FOLDERS.values())}
 
 
@@ -209,14 +211,15 @@ def read_master(master: Path) -> tuple[Description, list[Row], int]:
     """
     description = read_description(master)
     if description.get("made_by") != GENERATOR:
-        made_by, reason = description.get("made_by"), f"no {DATASET_JSON} in it names the generator"
+        remedy = f"make a master with {GENERATOR}.py"
         if not master.exists():
-            reason = "it does not exist"
-        elif made_by == SPLIT:
-            reason = "it is a dataset: name the master that it was made from"
-        elif made_by == PHANTOMS or any((master / name).is_dir() for name in DATABASES):
-            reason = "it is a database"
-        raise RefusalError(f"{master} is not a master, {reason}: make one with {GENERATOR}.py")
+            raise RefusalError(f"{master} does not exist: {remedy}")
+        if description.get("made_by") == SPLIT:
+            raise RefusalError(f"{master} is a dataset: name the master that it was made from")
+        if any((master / name).is_dir() for name in DATABASES):
+            raise RefusalError(f"{master} is a database: {remedy}")
+        reason = f"no {DATASET_JSON} in it names the generator"
+        raise RefusalError(f"{master} is not a master, {reason}: {remedy}")
     if not _is_unchanged(description):
         raise RefusalError(f"{master / DATASET_JSON} was changed: run the generator again")
     rows, pairs = read_rows(master), []

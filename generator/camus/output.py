@@ -58,7 +58,9 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
         raise
     except OSError as error:
         reason = words(error).replace(str(part), str(target)).replace(str(old), str(target))
-        raise RefusalError(reason if error.filename else f"{reason}: {target}") from error
+        place = "" if error.filename else f": {target}"
+        remedy = "check the room on the disk and your permissions, or choose another folder"
+        raise RefusalError(f"{reason}{place}: {remedy}") from error
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # if all went well, the work is done
             shutil.rmtree(part, ignore_errors=True)

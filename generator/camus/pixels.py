@@ -139,11 +139,13 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     levels: the gray levels of the mask's labels, background first; masks: the kind of mask.
     """
     size = picture_size(image)
-    if not size or decode(image, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:  # reduced to save time
+    is_small = not size or min(size) < 8
+    mode = cv2.IMREAD_GRAYSCALE if is_small else cv2.IMREAD_REDUCED_GRAYSCALE_8  # to save time
+    if not size or decode(image, mode) is None:
         raise PairError("the image is damaged")
     levels_found = decode(mask, cv2.IMREAD_UNCHANGED)
-    if levels_found is None:
-        raise PairError("the mask is not a picture")
+    if levels_found is None or not mask.startswith((PNG, JPG)):
+        raise PairError("the mask is not a JPG or PNG file")
     is_png = mask.startswith(PNG)
     if masks == "index" and not is_png:
         raise PairError("an index mask must be PNG, JPG changes its labels")
@@ -179,8 +181,12 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
 
 def decode(data: bytes, mode: int) -> npt.NDArray[Any] | None:
     """A picture file, read in a mode of OpenCV; None if it is none."""
-    # Not cv2.imread, which fails on Windows if the path has an umlaut
-    return cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    try:  # not cv2.imread, which fails on Windows if the path has an umlaut
+        return cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise
+        return None  # its header announces too many pixels
 
 
 def nearest_label(levels: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
