@@ -190,6 +190,14 @@ def test_info_files(generate: Run, make: Any, line: str, cell: str) -> None:
     assert [row[name] for name in FACTS] == ["unknown", "", "unknown", cell, ""]
 
 
+def test_a_view_left_out_for_an_unclear_quality_is_said(generate: Run) -> None:
+    build.write_info(build.write_pair(DATABASE), ImageQuality="Good")
+    build.write_info(build.write_pair(DATABASE, POOR), ImageQuality="mediocre")
+    line = "the first is patient0002/Info_2CH.cfg: ImageQuality: mediocre\n"
+    err = generate(DATABASE, MASTER, "--image-quality", "Good")[2]
+    assert err == f"1 line of Info files not understood, taken as missing; {line}"
+
+
 @pytest.mark.parametrize("place", ["", "database_nifti"])
 @pytest.mark.parametrize(("names", "kind", "misses"), [
     ("0001", "phantom ", False), ("0001 0002", "", True), ("Å", "", False),

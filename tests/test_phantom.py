@@ -26,7 +26,7 @@ def test_the_files_are_those_of_the_release(make_phantoms: Run) -> None:
     files = build.tree(Path("release"))
     assert b'"phantom": true' in files.pop("dataset.json")
     groups = [files.pop(f"database_split/{name}").decode().split() for name in SUBGROUPS.values()]
-    assert [len(group) for group in groups] == [3, 1, 0] and sorted(sum(groups, [])) == PATIENTS
+    assert groups == [[PATIENTS[0], *PATIENTS[2:]], [PATIENTS[1]], []]  # with seed 0: the fourth
     for patient, view in product(PATIENTS, VIEWS):
         folder = f"database_nifti/{patient}"
         info = files.pop(f"{folder}/Info_{view}.cfg").decode().splitlines()
@@ -112,6 +112,10 @@ def test_same_seed_same_bytes(make_phantoms: Run) -> None:
     a, b, c = (build.tree(Path(name)) for name in "abc")
     assert a == b and not any("half_sequence" in name for name in a)
     assert all(c[name] != a[name] for name in a if "patient" in name)
+    frame_rates = {
+        files[f"database_nifti/{PATIENTS[0]}/Info_2CH.cfg"].split()[-1] for files in (a, c)
+    }
+    assert len(frame_rates) == 2  # as all that both views have in common
     assert "replace it with --overwrite" in refusal(make_phantoms("a", "--patients", 1))
     assert make_phantoms("a", "--patients", 1, "--overwrite")[0] == 0
     assert [path.name for path in Path("a/database_nifti").iterdir()] == ["patient0001"]

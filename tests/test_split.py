@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from camus import card as camus_card
 from camus import command_line, facts, metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
@@ -200,6 +201,10 @@ def test_only_the_card_of_camus_tells_of_camus(
         assert (words in card) == (source == facts.SOURCE)
     assert size in card and "only -->" not in card and "size None" not in card
     assert "--note" not in card
+    description = json.loads((DATASET / "dataset.json").read_text())
+    for number, size in ((999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M")):  # of the hub
+        description["subsets"]["train"]["pairs"] = number
+        assert f"size_categories:\n- {size}\n" in camus_card.card(description, "", 0)
     assert " --format jpg --jpg-quality 95 --" in card
 
 
@@ -242,6 +247,7 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
     assert f"Split at random: {how} subsets.\n" in CARD.read_text()
     assert "deleted by hand (2) must be changed again.\n" in CARD.read_text()
+    assert ("JPG changes these levels slightly." in CARD.read_text()) == (masks != "index")
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 
 
