@@ -36,7 +36,7 @@ def find_master(chosen: Path | None) -> Path:
     """The master chosen, or the only one in the default places."""
     if chosen:
         return chosen
-    roots = Path(), Path(__file__).resolve().parent
+    roots = Path(__file__).resolve().parent, Path()  # a master in both is shown by its short path
     places = [root / name for root in roots for name in ("CAMUS-master", "generator/CAMUS-master")]
     found = {place.resolve(): place for place in places if place.is_dir()}
     masters = list(found.values())
