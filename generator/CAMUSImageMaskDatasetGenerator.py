@@ -41,6 +41,7 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
     mask_suffix = "png" if masks == "index" else suffix
     rows: list[Row] = []
     files: dict[str, bytes] = {}
+    unclear: Sequence[str] = ()
     try:
         info, unclear = database.read_info(source)
         if settings["image_quality"] and info.get("ImageQuality") not in settings["image_quality"]:
@@ -94,7 +95,8 @@ def convert(settings: Settings, folder: Path, source: Source) -> Outcome:
                 files[row["mask_file_name"]] = pixels.encode_mask(levels, masks, mask_suffix)
     except (PairError, OSError) as error:
         # Return the message, not the exception: its traceback would keep the arrays in memory
-        return Outcome([], f"frame {frame}: {words(error)}" if frame else words(error))
+        reason = f"frame {frame}: {words(error)}" if frame else words(error)
+        return Outcome([], reason, unclear=unclear)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return Outcome(rows, "", image.axes or RELEASE_AXES, image.spacing, unclear)
