@@ -246,7 +246,8 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     }  # fmt: skip
     how = "75 / 25 / 0 % of the patients, not stratified, seed 5, fold 0. No patient is in two"
     assert f"Split at random: {how} subsets.\n" in CARD.read_text()
-    assert "deleted by hand (2) must be changed again.\n" in CARD.read_text()
+    assert "deleted by hand (2) must be changed again, and" in CARD.read_text()
+    assert "\n58 synthetic ultrasound images of the heart from 10 patients, " in CARD.read_text()
     assert ("JPG changes these levels slightly." in CARD.read_text()) == (masks != "index")
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in CARD.read_text()
 

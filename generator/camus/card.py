@@ -62,6 +62,7 @@ def card(description: Description, example: str, deleted: int) -> str:
         "licence_of_hub": facts.HUB_LICENCE if description["licence"] == facts.LICENCE else "",
         "size_category": next((v for k, v in HUB_SIZES.items() if number < k), "1M<n<10M"),
         "number": f"{number:,}",
+        "synthetic": "synthetic " if description["phantom"] else "",
         "patients": "" if split["by"] == "pair" else f" from {patients:,} patients",
         "size": f"{size} x {size} pixels" if size else "in their own sizes (resize to batch them)",
         "frames": "ED and ES frames" if settings["frames"] == "key" else "all frames from ED to ES",
