@@ -144,7 +144,7 @@ def generate(args: argparse.Namespace) -> int:
     if rows:
         split = os.path.normpath(Path(sys.argv[0]).parent / "../split_master.py")
         cli.say(f"to look at: {args.master / rows[0]['file_name']}")
-        cli.say(f"next: {command_line(sys.executable, split, str(args.master))}")
+        cli.say(f"next: {command_line('python', split, str(args.master))}")
     return 1 if problems else 0
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def test_a_pair_comes_out_pixel_for_pixel(generate: Run) -> None:
         f"{DATABASE}: 1 patient read\n{MASTER}: 1 pair written, 0 problems\n"
         "1,999 pairs of the release's 2,000 missing (499 patients have none); the first is "
         f"patient0001_2CH_ES\nto look at: {image}\n"
-        f"next: {command_line(sys.executable, 'split_master.py', 'CAMUS master')}\n",
+        f"next: {command_line('python', 'split_master.py', 'CAMUS master')}\n",
         "",
     )
     assert np.array_equal(picture(image), on_square(IMAGE))
