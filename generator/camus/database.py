@@ -60,7 +60,7 @@ def find_database(chosen: Path | None) -> Path:
     if found:
         return found[0]
     archives = [] if chosen else [path for path in entries(Path()) if ARCHIVE.fullmatch(path.name)]
-    inner = [place for place in places[: len(SUBFOLDERS)] if place.is_dir()]
+    inner = [place for place in places[: len(SUBFOLDERS)] if place.is_dir()]  # of the first named
     folder = max(inner or named, key=lambda path: len(path.parts), default=Path())
     if archives and not (inner and entries(folder)):
         raise RefusalError(f"{archives[0]} is an archive: unpack it into the folder CAMUS_public")

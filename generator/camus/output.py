@@ -48,8 +48,7 @@ def new_folder(target: Path, made_by: str, overwrite: bool) -> Iterator[Path]:
         part.mkdir(parents=True)
         yield part
         if (part / DATASET_JSON).exists():
-            if hasattr(os, "sync"):  # Windows has no such call
-                os.sync()
+            _store_on_disk()
             _check_replaceable(target, made_by, overwrite)
             _replace(target, part, old, overwrite)
     except KeyboardInterrupt:
@@ -123,8 +122,7 @@ def _replace(target: Path, part: Path, old: Path, overwrite: bool) -> None:
             raise RefusalError(f"{reason}: nothing was changed") from error
         raise
     with contextlib.suppress(KeyboardInterrupt):  # the work is done
-        if hasattr(os, "sync"):
-            os.sync()
+        _store_on_disk()
 
 
 def _put_back(target: Path) -> None:
@@ -179,3 +177,9 @@ def _rename(path: Path, new: Path) -> None:
             return
         time.sleep(pause)
     path.rename(new)
+
+
+def _store_on_disk() -> None:
+    """Have the disk store all files. Linux waits until it has; Windows has no such call."""
+    if hasattr(os, "sync"):
+        os.sync()
