@@ -141,9 +141,9 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
     levels: the gray levels of the mask's labels, background first; masks: the kind of mask.
     """
     size = picture_size(image)
-    is_small = not size or min(size) < 8
-    mode = cv2.IMREAD_GRAYSCALE if is_small else cv2.IMREAD_REDUCED_GRAYSCALE_8  # to save time
-    if not size or decode(image, mode) is None:
+    # Reduced to save time, for which eight pixels a side are needed
+    mode = cv2.IMREAD_GRAYSCALE if min(size) < 8 else cv2.IMREAD_REDUCED_GRAYSCALE_8
+    if 0 in size or decode(image, mode) is None:
         raise PairError("the image is damaged")
     levels_found = decode(mask, cv2.IMREAD_UNCHANGED)
     if levels_found is None or not mask.startswith((PNG, JPG)):
@@ -168,12 +168,12 @@ def check_pair(image: bytes, mask: bytes, levels: Sequence[int], masks: str) -> 
         raise PairError("the mask shows no structure")
 
 
-def picture_size(data: bytes) -> tuple[int, int] | None:
-    """The width and height of a whole JPG or PNG file, by its header; None for anything else."""
+def picture_size(data: bytes) -> tuple[int, int]:
+    """The width and height of a whole JPG or PNG file, by its header; 0, 0 for anything else."""
     if data.startswith(PNG):
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if not (data.startswith(JPG) and data.endswith(JPG_END)):
-        return None
+        return 0, 0
     place = len(JPG)
     while place + 1 < len(data) and data[place + 1] not in SIZE_MARKERS:  # the segments before
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
