@@ -78,12 +78,12 @@ def check(data: bytes, folder: Path, tolerance: float) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=4000)
-    parser.add_argument("--without-isal", action="store_true", help="inflate with zlib")
     args = parser.parse_args()
-    nifti.inflate = zlib if args.without_isal else nifti.inflate
+    inflaters = [zlib, nifti.inflate]  # the same without isal
     outcomes = {"refused": 0, "right": 0, "wrong": 0}
     for seed in range(args.count):
         random.seed(seed)
+        nifti.inflate = random.choice(inflaters)
         dtype = random.choice(["<f4", ">f4", "<i2", ">i2", "<u1"])
         files = [build.nifti(array, dtype, (0.5, 0.5)) for array in (IMAGES, IMAGES // 64)]
         hurt = random.randrange(2)
@@ -97,7 +97,7 @@ def main() -> int:
             print(f"pair {seed}: {error!r}")
             outcome = "wrong"
         outcomes[outcome] += 1
-    print(f"{args.count} damaged pairs, inflated with {nifti.inflate.__name__}: {outcomes}")
+    print(f"{args.count} damaged pairs: {outcomes}")
     return 1 if outcomes["wrong"] or not outcomes["right"] else 0
 
 
