@@ -147,7 +147,7 @@ def undisturbed(*words: object) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=60, help="and as many Ctrl-C, of each script")
-    parser.add_argument("--races", type=int, default=200, help="of the generator and of the split")
+    parser.add_argument("--races", type=int, default=200, help="of each script")
     args = parser.parse_args()
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
@@ -157,31 +157,24 @@ def main() -> int:
         target = place / "target"
         undisturbed(PHANTOM, phantoms, "--patients", 12)
         undisturbed(GENERATOR, phantoms, master, "--size", 64)
-        small = ("--size", 16, "--format", "png", "--jobs", 1)
-        for *words, option, values in (
-            (GENERATOR, phantoms, target, *small, "--masks", ("gray", "binary", "index")),
+        for *words, values in (
+            (GENERATOR, phantoms, target, "--size", 200, "--masks", ("gray", "binary", "index")),
             (SPLIT, master, target, "--seed", (0, 1, 2)),
+            (PHANTOM, target, "--patients", (5, 6, 7)),
         ):
             commands = []
             for value in values:
-                made = undisturbed(*words, option, value).rename(Path(name, f"made {value}"))
-                commands.append(([*words, option, value], made))
+                made = undisturbed(*words, value).rename(Path(name, f"made {value}"))
+                commands.append(([*words, value], made))
             for _ in range(args.races):
                 shutil.rmtree(place, ignore_errors=True)
-                outcomes[f"races{option}: {race(place, commands)}"] += 1
-        for *words, new, other in (
-            (GENERATOR, phantoms, target, "--overwrite", "--size", 512, 200),
-            (SPLIT, master, target, "--overwrite", "--seed", 0, 1),
-            (PHANTOM, target, "--overwrite", "--patients", 5, 6),
-        ):
-            if sys.platform == "win32":
-                break
-            after = tree(undisturbed(*words, new))
-            for how in args.kills * ("SIGKILL", "SIGINT"):
+                outcomes[f"races, {words[-1]}: {race(place, commands)}"] += 1
+            (new, after), (_, earlier), _ = commands
+            for how in args.kills * ("SIGKILL", "SIGINT") * (sys.platform != "win32"):
                 shutil.rmtree(place, ignore_errors=True)
                 if random.random() < 0.5:
-                    undisturbed(*words, other)
-                outcomes.update(trial(place, [*words, new], after, how))
+                    shutil.copytree(earlier, target)
+                outcomes.update(trial(place, [*new, "--overwrite"], tree(after), how))
     print(*(f"{number:6} {outcome}" for outcome, number in sorted(outcomes.items())), sep="\n")
     return 1 if "WRONG" in " ".join(outcomes) else 0
 
