@@ -4,6 +4,7 @@ import csv
 import gzip
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+Done = tuple[int, str, str]  # exit code, stdout and stderr of a script
+Run = Callable[..., Done]
 
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows or Wine has other links, permissions, pipes or signals"
@@ -116,8 +120,15 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def run(*words: object, **options: Any) -> tuple[int, str, str]:
-    """Run Python; its exit code, stdout and stderr."""
+def run(*words: object, **options: Any) -> Done:
+    """Run Python."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     done = subprocess.run([sys.executable, *map(str, words)], text=True, timeout=60, **pipes)
     return done.returncode, done.stdout, done.stderr
+
+
+def refusal(done: Done) -> str:
+    """The one line of a run that has refused to do anything."""
+    code, out, err = done
+    assert (code, out, err.count("\n")) == (2, "", 1), done
+    return err

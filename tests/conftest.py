@@ -1,3 +1,5 @@
+"""Fixtures that run a script as from the command line, each test in a folder of its own."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,11 @@ import make_phantom_database
 import split_master
 from camus import database
 
-Done = tuple[int, str, str]  # exit code, stdout and stderr
-Run = Callable[..., Done]
+from .build import Run
 
 
 def script(main: Callable[[Sequence[str]], int]) -> Any:
-    """A fixture: a function that runs a script as from the command line."""
+    """A fixture: a function that runs a script with these words."""
 
     def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return lambda *words: (main([str(word) for word in words]), *capsys.readouterr())
@@ -25,18 +26,6 @@ def script(main: Callable[[Sequence[str]], int]) -> Any:
 generate = script(CAMUSImageMaskDatasetGenerator.main)
 split = script(split_master.main)
 make_phantoms = script(make_phantom_database.main)
-
-
-def refusal(done: Done) -> str:
-    """The one line of a run that has refused to do anything."""
-    code, out, err = done
-    assert (code, out, err.count("\n")) == (2, "", 1), done
-    return err
-
-
-def says(text: str, facts: str) -> bool:
-    """Whether a text tells all of these facts, in any order. facts: separated by semicolons."""
-    return all(fact in text for fact in facts.split("; "))
 
 
 @pytest.fixture(autouse=True)

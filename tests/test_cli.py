@@ -4,13 +4,10 @@ import io
 import os
 import re
 import shutil
-import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,8 +19,7 @@ import pytest
 from camus import cli, command_line, words
 
 from . import build
-from .build import DATABASE, DATASET, GENERATOR, MASTER, PHANTOM, SPLIT, posix, run
-from .conftest import Run, refusal
+from .build import DATABASE, DATASET, GENERATOR, MASTER, SPLIT, Run, posix, refusal, run
 
 
 @pytest.mark.parametrize("script", build.SCRIPTS)
@@ -46,14 +42,14 @@ NO_NUMPY, PIP = "No module named 'numpy': ", "run {python} -m pip install -r {re
 
 @pytest.mark.parametrize(("script", "file", "content", "change", "said"), [
     (SPLIT, "lib/x", "", "0", NO_NUMPY + PIP),
-    (PHANTOM, "lib/EXTERNALLY-MANAGED", "", "0", NO_NUMPY + "make .venv, as the README shows"),
+    (GENERATOR, "lib/EXTERNALLY-MANAGED", "", "0", NO_NUMPY + "make .venv, as the README shows"),
     (SPLIT, "lib/EXTERNALLY-MANAGED", "", "sys.prefix = 'a venv'", NO_NUMPY + PIP),
     (SPLIT, "{venv}", "", "sys.prefix = 'the scripts/.venv'", NO_NUMPY + PIP),
     (GENERATOR, "{venv}", "", "0", NO_NUMPY + "run the script with {venv}"),
     (GENERATOR, "lib/x", "", "sys.version_info = (3, 9, 1); sys.version = '3.9.1 (x)'", "this is "
      "Python 3.9.1, 3.10 or newer is needed: make .venv with a newer Python, as the README shows"),
     (SPLIT, "lib/numpy.py", "raise ImportError('two\\nlines')", "", "two lines: " + PIP),
-    (PHANTOM, "lib/cv2.py", "raise OSError('no disk')", "", "OSError('no disk'): " + PIP),
+    (build.PHANTOM, "lib/cv2.py", "raise OSError('no disk')", "", "OSError('no disk'): " + PIP),
     (GENERATOR, "lib/nibabel.py", "raise KeyError(1)", "", "KeyError(1): " + PIP),
     (GENERATOR, "lib/tqdm.py", "1 / 0", "", "ZeroDivisionError('division by zero'): " + PIP),
 ])  # fmt: skip
@@ -85,6 +81,7 @@ def test_importing_changes_no_signal_handler_and_the_split_needs_no_nibabel() ->
 
 
 def test_an_interrupted_call_changes_nothing(generate: Run) -> None:
+    """As tests.kills tries with real signals, too."""
     build.write_pair(DATABASE)
     cv2.setNumThreads(3)
     with mock.patch("cv2.imencode", side_effect=KeyboardInterrupt):
@@ -133,25 +130,6 @@ def test_missing_memory_and_threads_take_one_line(generate: Run, place: str, err
 
 
 @posix
-def test_ctrl_c_leaves_everything_as_it_was() -> None:
-    for number in range(60):
-        build.write_pair(DATABASE, f"patient{number:04}_2CH_ED")
-    before = set(Path().rglob("*"))
-    words = [sys.executable, str(GENERATOR), str(DATABASE), str(MASTER), "--size", "2048"]
-    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # in the background, too
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as process:
-        deadline = time.monotonic() + 30
-        while not list(Path().glob(".*.camus-part-*/images/*")):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    assert err == f"{GENERATOR.name}: interrupted; nothing was changed\n"
-    assert set(Path().rglob("*")) == before
-
-
-@posix
 def test_a_full_disk_leaves_everything_as_it_was(generate: Run) -> None:
     def fill_disk() -> None:
         import resource
@@ -165,7 +143,7 @@ def test_a_full_disk_leaves_everything_as_it_was(generate: Run) -> None:
     for script, target, *arguments in (
         (GENERATOR, MASTER, DATABASE, MASTER, "--overwrite"),
         (SPLIT, DATASET, MASTER, DATASET, "--ratios", 1, 0, 0),
-        (PHANTOM, DATASET, DATASET, "--patients", 1),
+        (build.PHANTOM, DATASET, DATASET, "--patients", 1),
     ):
         line = refusal(run(script, *arguments, preexec_fn=fill_disk))
         assert line.startswith(f"{script.name}: [Errno 27] File too large: ")

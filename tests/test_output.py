@@ -82,25 +82,21 @@ def test_a_new_folder_and_its_replacement(monkeypatch: Any) -> None:
     assert synced == [{}, made("one"), made("one"), made("two")]
 
 
-@pytest.mark.parametrize(("made_by", "litter"), [
-    (GENERATOR, "images/.DS_Store"), (SPLIT, "train/masks/._x"), (PHANTOMS, f"{PATIENT}/Thumbs.db"),
+@pytest.mark.parametrize(("made_by", "name", "is_kept"), [
+    (GENERATOR, "images/.DS_Store", False), (SPLIT, "train/masks/._x", False),
+    (PHANTOMS, f"{PATIENT}/Thumbs.db", False), *((GENERATOR, name, True) for name in (
+        ".DS_Store", "._x", "Thumbs.db", ".git/config", "lost+found/x")),
 ])  # fmt: skip
-def test_each_script_replaces_all_that_it_made(made_by: str, litter: str) -> None:
-    """The files of systems, too, if they lie below the top."""
-    fill(TARGET, {**made("one", made_by), litter: b"of a system"})
+def test_hidden_and_system_files_stay_at_the_top(made_by: str, name: str, is_kept: bool) -> None:
+    """Below the top, files of systems go with all that the script made."""
+    fill(TARGET, {**made("one", made_by), name: b"mine"})
+    kept = {name: b"mine"} if is_kept else {}
     make("two", by=made_by)
-    assert is_alone(made("two", made_by))
-
-
-@pytest.mark.parametrize("name", [".DS_Store", "._x", "Thumbs.db", ".git/config", "lost+found/x"])
-def test_hidden_and_system_files_at_the_top_stay(name: str) -> None:
-    fill(TARGET, {name: b"mine"})
-    make("one")
-    assert is_alone({**made("one"), name: b"mine"})
+    assert is_alone({**made("two", made_by), **kept})
     TARGET.rename(OLD)
-    fill(TARGET, made("new"))  # by a run that was killed before it removed the old folder
-    make("two")
-    assert is_alone({**made("two"), name: b"mine"})
+    fill(TARGET, made("new", made_by))  # by a run that was killed before it removed the old folder
+    make("three", by=made_by)
+    assert is_alone({**made("three", made_by), **kept})
 
 
 EVA, PAIR = "patient0001 corrected by Eva_2CH_ED.jpg", "patient_one_2CH_ED"
@@ -184,41 +180,36 @@ def test_a_failure_leaves_everything_as_it_was(target: Path) -> None:
     assert everything() == before
 
 
-@pytest.mark.parametrize(("meanwhile", "overwrite", "reason"), [
-    ({"mine.txt": b"mine"}, True, "holds mine.txt"),
-    (made("first"), False, "there already"),
-    (made("first"), True, ""),
+FIRST = made("first")
+
+
+@pytest.mark.parametrize(("appears", "is_late", "is_empty", "overwrite", "reason"), [
+    ({"mine.txt": b"mine"}, False, False, True, "holds mine.txt"),
+    (FIRST, False, False, False, "there already"), (FIRST, False, False, True, ""),
+    (FIRST, True, False, False, "another run"), (FIRST, True, False, True, "another run"),
+    (FIRST, True, True, False, "another run"), (FIRST, True, True, True, ""),
 ])  # fmt: skip
-def test_what_appears_meanwhile(meanwhile: Files, overwrite: bool, reason: str) -> None:
-    """A second run that ends first keeps its place, unless the later one has --overwrite."""
-    refused = pytest.raises(RefusalError, match=reason) if reason else contextlib.nullcontext()
-    with refused, new_folder(TARGET, overwrite=overwrite) as part:
-        fill(part, made("second"))
-        if "dataset.json" in meanwhile:
-            make("first", overwrite)
-        fill(TARGET, meanwhile)
-    assert is_alone(meanwhile if reason else made("second"))
-
-
-@pytest.mark.parametrize(("is_empty", "overwrite"), [(False, False), (False, True), (True, False)])
-def test_a_run_that_comes_second_at_the_end_is_refused(
-    is_empty: bool, overwrite: bool, monkeypatch: Any
+def test_what_appears_meanwhile(
+    appears: Files, is_late: bool, is_empty: bool, overwrite: bool, reason: str, monkeypatch: Any
 ) -> None:
-    """The other run ends between the last look at the target and the first rename."""
+    """Late: between the last look at the target, which may be an empty folder, and the renames."""
     rename = Path.rename
 
-    def come_second(path: Path, new: Path) -> Path:
+    def rename_late(path: Path, new: Path) -> Path:
         monkeypatch.setattr(Path, "rename", rename)
-        make("first", overwrite=False)
+        fill(TARGET, appears)
         return rename(path, new)
 
     if is_empty:
         TARGET.mkdir(parents=True)
-    second = new_folder(TARGET, overwrite=overwrite)
-    with pytest.raises(RefusalError, match="another run"), second as part:
+    refused = pytest.raises(RefusalError, match=reason) if reason else contextlib.nullcontext()
+    with refused, new_folder(TARGET, overwrite=overwrite) as part:
         fill(part, made("second"))
-        monkeypatch.setattr(Path, "rename", come_second)
-    assert is_alone(made("first"))
+        if is_late:
+            monkeypatch.setattr(Path, "rename", rename_late)
+        else:
+            fill(TARGET, appears)
+    assert is_alone(appears if reason else made("second"))
 
 
 @pytest.mark.parametrize("start", [TARGET.name, PART.name[:-8]])
@@ -257,29 +248,6 @@ def test_the_newest_whole_earlier_folder_is_put_back() -> None:
     with pytest.raises(RefusalError, match="--overwrite"):
         make("two", overwrite=False)
     assert is_alone(made("newer"))
-
-
-def test_what_cannot_be_removed_fails_no_run(monkeypatch: Any) -> None:
-    make("one")
-    with monkeypatch.context() as context:
-        context.setattr(shutil, "rmtree", lambda *_, **__: None)
-        make("two")
-    assert tree(TARGET) == made("two") and len([*TARGET.parent.iterdir()]) == 2
-    shutil.rmtree(TARGET)  # by the user, who does not want the one before it back
-    make("three", overwrite=False)
-    assert is_alone(made("three"))
-
-
-def test_targets_with_names_like_hidden_folders_do_not_touch_one_another() -> None:
-    target, other = Path("a"), Path("a.camus-old-x")
-    stale, earlier = (Path(f".{other}.camus-{kind}-y") for kind in ("part", "old"))
-    fill(stale, made("half"), age=25 * HOUR)
-    fill(earlier, made("earlier"))
-    make("one", target=target)
-    assert (tree(stale), tree(earlier)) == (made("half"), made("earlier")) and not other.exists()
-    make("two", target=other)
-    assert (tree(target), tree(other)) == (made("one"), made("two"))
-    assert {*Path().iterdir()} == {target, other}
 
 
 KILLED = """

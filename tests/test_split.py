@@ -18,8 +18,7 @@ from camus import command_line, facts, metadata, splits
 from camus.facts import LEVELS, SUBSETS
 
 from . import build
-from .build import DATASET, IMAGE, MASK, MASTER, SETTINGS, encoded, posix, tree
-from .conftest import Run, refusal
+from .build import DATASET, IMAGE, MASK, MASTER, SETTINGS, Run, encoded, refusal, tree
 
 CSV, JSON, CARD = MASTER / "metadata.csv", MASTER / "dataset.json", DATASET / "README.md"
 HEAD = "file_name,mask_file_name,patient,view,instant,frame,mirrored,ef,image_quality,own\n"
@@ -381,7 +380,7 @@ def test_what_is_refused(split: Run, path: Path, old: str, new: Any, reason: str
     assert sorted(Path().iterdir()) == [MASTER, LISTED.parent]
 
 
-@posix
+@build.posix
 def test_what_is_not_a_file_is_missing(split: Run) -> None:
     """A pipe would let the split wait for ever. A folder beside the masks is no file to miss."""
     make_master(1)
