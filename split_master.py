@@ -144,7 +144,7 @@ def split(args: argparse.Namespace) -> int:
         for subset, pairs in subsets.items()
     }
     earlier: dict[str, str] = {}
-    if args.overwrite and args.dataset.is_dir():
+    if args.dataset.is_dir():
         with contextlib.suppress(RefusalError):  # if it is none, or by pair
             earlier = read_lists(args.dataset)
     with output.new_folder(args.dataset, metadata.SPLIT, args.overwrite) as part:
@@ -158,8 +158,8 @@ def split(args: argparse.Namespace) -> int:
     for subset, number in description["subsets"].items():
         patients = cli.counted(number["patients"], "patient")
         cli.say(f"{subset}: {patients}, {cli.counted(number['pairs'], 'pair')}")
-    cli.tell(rows_of.keys() - subset_of.keys(), "patient", "in no list, left out", sys.stderr)
-    absent = listed.keys() - rows_of.keys()
+    cli.tell(rows_of.keys() - subset_of, "patient", "in no list, left out", sys.stderr)
+    absent = listed.keys() - rows_of
     cli.tell(absent, "patient", "in the lists, but not in this master", sys.stderr)
     moved = {patient for patient, old in earlier.items() if subset_of.get(patient, old) != old}
     keep = f"from now on, {command_line('--subgroups', str(args.dataset))} keeps this split"
