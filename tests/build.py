@@ -17,9 +17,7 @@ import pytest
 Done = tuple[int, str, str]  # exit code, stdout and stderr of a script
 Run = Callable[..., Done]
 
-posix = pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows or Wine has other links, permissions, pipes or signals"
-)
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links, signals or pipes")
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,16 +44,11 @@ MASK[1:5, 2:6], MASK[1:5, 6:9], MASK[5:9, 2:9] = 1, 2, 3
 
 
 def nifti(
-    pixels: npt.ArrayLike,
-    dtype: str = "<f4",
-    spacing: tuple[float, float] = (5, 5),
-    affine: npt.ArrayLike | None = None,
-    **fields: Any,
+    pixels: Any, dtype: str = "<f4", spacing: Any = (5, 5), affine: Any = None, **fields: Any
 ) -> bytes:
     """An uncompressed NIfTI of (height, width) or (frames, height, width) pixels.
 
-    spacing: mm in x and y. affine: without one, that of the release for this spacing.
-    fields: header fields to overwrite after writing, whatever nibabel thinks of them.
+    spacing: mm in x and y. affine: else that of the release. fields: to set in the header.
     """
     array = np.asarray(pixels).T.astype(dtype)
     header = nib.Nifti1Header(endianness=dtype[0] if dtype[0] in "<>" else "<")

@@ -9,8 +9,7 @@ import pytest
 from . import build
 from .build import DATABASE, MASTER, NAME, Run, posix, refusal
 
-OTHER = "patient0003_4CH_ED"  # the name of a pair that is made, whatever else is in the database
-EXPECTED, PATIENT = "patient0001/patient0001_2CH_ED.nii.gz", Path("data/patient0001")
+EXPECTED = "patient0001/patient0001_2CH_ED.nii.gz"
 DOWNLOAD = "download CAMUS_public from https://humanheart-project.creatis.insa-lyon.fr/database, or"
 CHOOSE = f"choose the folder with {EXPECTED}, or {DOWNLOAD}"
 NO_FOLDER = "is not a folder of patients"
@@ -18,22 +17,16 @@ NO_FOLDER = "is not a folder of patients"
 
 @pytest.mark.parametrize(("chosen", "files", "said"), [
     ("", "patients/notes.txt", f"{Path('CAMUS_public/database_nifti')} does not exist: {DOWNLOAD}"),
-    ("", "CAMUS_public.zip CAMUS_public/database_nifti/.x", "CAMUS_public.zip is an archive: unpa"),
     ("", "CAMUS_public.zip", "CAMUS_public.zip is an archive: unpack it into the folder CAMUS_pub"),
     ("", "a.zip CAMUS_public.zip CAMUS_public/x.txt", f"{NO_FOLDER}, it holds x.txt: {CHOOSE}"),
     ("", "CAMUS_public/.DS_Store", f"CAMUS_public {NO_FOLDER}, it holds nothing: {CHOOSE}"),
-    ("", "CAMUS_public/database_nifti.zip", "it holds database_nifti.zip: unpack the archive"),
     ("data", "", f"data does not exist: {DOWNLOAD} make phantom patients with generator/make_phan"),
     ("data", "data/aa data/bb", f"data {NO_FOLDER}, it holds aa, bb: {CHOOSE}"),
-    ("data", f"{PATIENT}/p.mhd", f"{PATIENT} holds no NIfTI files, it holds p.mhd: these files are "
-     "of the older release, see the README"),
-    ("data", f"{PATIENT}/Info_2CH.cfg", f"{PATIENT} holds no NIfTI files, it holds Info_2CH.cfg"),
+    ("data", "data/patient0001/p.mhd", "0001 holds no NIfTI files, it holds p.mhd: these files a"),
     ("data", f"data/{NAME}.nii.gz", f"choose the folder above, which must hold {EXPECTED} and so"),
     ("data", "data/train/images/a.jpg", "this was made from CAMUS; to split a master, use split_m"),
-    ("data", f"data/train/{EXPECTED} data/val/{EXPECTED}", f"data {NO_FOLDER}, they are in train, "
-     f"val below it: choose one, such as {Path('data/train')}"),
-    ("", f"CAMUS_public/database_nifti/train/{EXPECTED}",
-     f"below it: choose one, such as {Path('CAMUS_public/database_nifti/train')}"),
+    ("", f"CAMUS_public/database_nifti/b/{EXPECTED} CAMUS_public/database_nifti/a/{EXPECTED}",
+     f"they are in a, b below it: choose one, such as {Path('CAMUS_public/database_nifti/a')}"),
     ("CAMUS.zip", "CAMUS.zip", f"CAMUS.zip {NO_FOLDER}, it is a file: unpack the archive"),
 ])  # fmt: skip
 def test_a_wrong_folder_is_explained(generate: Run, chosen: str, files: str, said: str) -> None:
@@ -52,7 +45,6 @@ def test_a_wrong_folder_is_explained(generate: Run, chosen: str, files: str, sai
     ("", "repo/CAMUS_public/database_nifti", "CAMUS-master"),  # beside the README
     ("data out", "data/CAMUS_public/database_nifti", "out"), ("x y", "x/CAMUS_public", "y"),
     ("~/data ~/out", "home ä/data", "home ä/out"), ("data --size 64 out", "data", "out"),
-    ("--size 64 data out --views 2CH", "data", "out"), ("data out --size 64", "data", "out"),
 ])  # fmt: skip
 def test_where_a_database_is_found(
     generate: Run, monkeypatch: pytest.MonkeyPatch, arguments: str, database: str, master: str
@@ -61,9 +53,7 @@ def test_where_a_database_is_found(
         monkeypatch.setenv(name, str(Path("home ä").absolute()))
     build.write_pair(Path(database))
     Path(database).with_name("patients").mkdir()  # which must not hide the database
-    code, out, _ = generate(*arguments.split())
-    read = f"{Path(database)}: 1 patient read\n"
-    assert code == 0 and read in out and f"{Path(master)}: 1 pair written, 0 problems\n" in out
+    assert f"{Path(database)}: 1 patient read\n" in generate(*arguments.split())[1]
     assert Path(master, f"images/{NAME}.jpg").exists()
 
 
@@ -76,16 +66,13 @@ MOVE, NO_PATIENT = f"is not read: move it to {DATABASE}", "not the folder of a p
     ("patient0002.zip", f"is a file or a broken link, {NO_PATIENT}"),
     (f"patient0002/{NAME}.nii.gz", f"{MOVE}{os.sep}patient0001"),
     (f"redo/patient0001/{NAME}.nii", f"{MOVE}{os.sep}patient0001"),
-    ("0002/patient0002_2CH_ED.nii.gz", f"{MOVE}{os.sep}patient0002"),
-    ("patient0001/patient0001_3CH_ED.nii.gz", NEEDS_NAME), ("heart.nii", NEEDS_NAME),
-    ("patient0001/patient0001_2CH_ES.NII.GZ", NEEDS_NAME),
+    ("heart.nii", NEEDS_NAME), ("patient0001/patient0001_2CH_ES.NII.GZ", NEEDS_NAME),
     ("patient,1/patient,1_2CH_ED.nii", NEEDS_NAME),  # no list of patients could hold the name
-    pytest.param("link: patient0002", NO_PATIENT, marks=posix),
     pytest.param("link: patientX", NO_PATIENT, marks=posix),
     pytest.param("link: patient0003/patient0003_4CH_ES.nii.gz", "is a broken link", marks=posix),
 ])  # fmt: skip
 def test_nothing_is_left_out_without_a_word(generate: Run, file: str, reason: str) -> None:
-    build.write_pair(DATABASE, OTHER)
+    build.write_pair(DATABASE, "patient0003_4CH_ED")
     if file.startswith("link: "):
         file = file.removeprefix("link: ")
         (DATABASE / file).symlink_to("../.git/annex/objects/gone")
@@ -113,21 +100,20 @@ def test_other_files_are_no_ones_business(generate: Run) -> None:
 @posix
 def test_what_cannot_be_read_is_not_taken_for_missing(generate: Run) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder, closed, database = (Path(name, part) for part in ("", "closed", "database"))
-        folder.chmod(0o777)
-        closed.mkdir()
+        Path(name).chmod(0o777)
+        database, master = Path(name, "database"), Path(name, "master")
         mask = build.write_pair(database) / f"{NAME}_gt.nii.gz"
         patient = build.write_pair(database, "patient0002_2CH_ED")
-        for path in (closed, mask, patient):
+        for path in (mask, patient):
             path.chmod(0)
         user = os.geteuid()
         os.seteuid(user or 65534)  # root may read everything
         try:
-            code, out, err = generate(database, folder / "master")
-            line = refusal(generate(closed, folder / "master"))
+            code, out, err = generate(database, master)
+            line = refusal(generate(patient, master))
         finally:
             os.seteuid(user)
     denied = "[Errno 13] Permission denied: "
     assert code == 1 and "nothing written, 2 problems" in out
     assert err == f"{NAME}: {denied}'{mask}'\npatient0002: {denied}'{patient}'\n"
-    assert f"{denied}'{closed}'" in line
+    assert line.endswith(f": {denied}'{patient}'\n")

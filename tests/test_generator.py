@@ -17,128 +17,92 @@ from . import build
 from .build import DATABASE, IMAGE, MASK, MASTER, NAME, Run, nifti, picture, refusal, rows
 
 SEQUENCE = "patient0001_4CH_half_sequence"
-POOR, UNKNOWN, MOVING = "patient0002_2CH_ES", "patient0003_4CH_ED", "patient0003_4CH_half_sequence"
-FACTS = ("sex", "age", "image_quality", "ef", "frame_rate")
-
-
-def on_square(frame: Any) -> Any:
-    """A tiny frame as it is on a square of 16 pixels: three black rows above and below."""
-    return np.pad(frame, [(3, 3), (0, 0)])
+POOR, MOVING = "patient0002_2CH_ES", "patient0003_4CH_half_sequence"
+UNKNOWN = "patient0003_4CH_ED patient0003_4CH_ES"
 
 
 def description() -> dict[str, Any]:
     return dict(json.loads((MASTER / "dataset.json").read_text(encoding="utf-8")))
 
 
-def test_a_pair_comes_out_pixel_for_pixel(generate: Run) -> None:
+@pytest.mark.parametrize(("options", "suffixes", "levels"), [
+    ("--size 16", "jpg jpg", [0, 85, 170, 255]),
+    ("--size 16 --format png", "png png", [0, 85, 170, 255]),
+    ("--size 16 --masks binary", "jpg jpg", [0, 255, 255, 255]),
+    ("--size 16 --masks index --format jpg", "jpg png", [0, 1, 2, 3]),
+    ("--fit none --masks index --structures la LV", "png png", [0, 1, 0, 3]),
+])  # fmt: skip
+def test_what_pairs_show(generate: Run, options: str, suffixes: str, levels: list[int]) -> None:
     """Here from files that are not compressed."""
-    build.write(DATABASE / f"patient0001/{NAME}.nii", nifti(IMAGE))
-    build.write(DATABASE / f"patient0001/{NAME}_gt.nii", nifti(MASK))
-    image, mask = (MASTER / kind / f"{NAME}.png" for kind in ("images", "masks"))
-    assert generate(DATABASE, MASTER, "--size", 16, "--format", "png") == (
+    for end, frame in (("", IMAGE), ("_gt", MASK)):
+        build.write(DATABASE / f"patient0001/{SEQUENCE}{end}.nii", nifti([frame, frame[::-1]]))
+    assert generate(DATABASE, MASTER, "--frames", "sequence", "--mirror", *options.split()) == (
         0,
-        f"{DATABASE}: 1 patient read\n{MASTER}: 1 pair written, 0 problems\n"
-        "1,999 pairs of the release's 2,000 missing (499 patients have none); the first is "
-        f"patient0001_2CH_ES\nto look at: {image}\n"
+        f"{DATABASE}: 1 patient read\n{MASTER}: 4 pairs written, 0 problems\n"
+        "999 half sequences of the release's 1,000 missing (499 patients have none); the first is "
+        f"patient0001_2CH_half_sequence\n"
+        f"to look at: {MASTER / 'images' / SEQUENCE}_frame01.{suffixes[:3]}\n"
         f"next: {command_line('python', 'split_master.py', 'CAMUS master')}\n",
         "",
     )
-    assert np.array_equal(picture(image), on_square(IMAGE))
-    assert np.array_equal(picture(mask), on_square(MASK * 85))
+    black = 0 if "none" in options else 3  # rows above and below
+    for kind, suffix in zip(("images", "masks"), suffixes.split(), strict=True):
+        start, noise = (b"\x89PNG", 0) if suffix == "png" else (b"\xff\xd8\xff\xe0", 20)
+        frame = IMAGE if kind == "images" else np.array(levels)[MASK]
+        for name, truth in (("frame01", frame), ("frame02", frame[::-1])):
+            shown = np.pad(truth.astype(int), [(black, black), (0, 0)])
+            for copy, pixel in (("", shown), ("mirrored_", shown[:, ::-1])):
+                path = MASTER / kind / f"{copy}{SEQUENCE}_{name}.{suffix}"
+                assert path.read_bytes().startswith(start)
+                assert np.abs(picture(path) - pixel).max() <= noise
+    assert description()["settings"]["size"] == (16 if black else None)
 
 
 @pytest.mark.parametrize(("options", "pairs", "line"), [
     ("", f"{NAME} {POOR} {UNKNOWN}",
-     "1,997 pairs of the release's 2,000 missing (497 patients have none); the first is patient"),
+     "1,996 pairs of the release's 2,000 missing (497 patients have none); the first is patient"),
     ("--image-quality good Medium", NAME, "2 views left out by --image-quality"),
     ("--frames sequence", f"{MOVING}_frame01 {MOVING}_frame02",
      "999 half sequences of the release's 1,000 missing (499 patients have none); the first is "),
-    ("--views 4ch 4CH --mirror", f"mirrored_{UNKNOWN} {UNKNOWN}",
-     "999 pairs of the release's 1,000 missing (499 patients have none); the first is patient0001"),
+    ("--views 4ch 4CH --mirror", f"{UNKNOWN} {UNKNOWN.replace('patient', 'mirrored_patient')}",
+     "998 pairs of the release's 1,000 missing (499 patients have none); the first is patient0001"),
 ])  # fmt: skip
 def test_which_pairs_are_made(generate: Run, options: str, pairs: str, line: str) -> None:
+    """A line of an Info file that is not understood is said even of a view that is left out."""
     build.write_info(build.write_pair(DATABASE), ImageQuality="Good")
     build.write_info(build.write_pair(DATABASE, POOR), ImageQuality="poor")
-    build.write_pair(DATABASE, UNKNOWN)
-    build.write_pair(DATABASE, MOVING, [IMAGE] * 2, [MASK] * 2)
-    if "good" in options:  # both pairs of one view
-        build.write_pair(DATABASE, "patient0003_4CH_ES")
+    for name in UNKNOWN.split():
+        build.write_pair(DATABASE, name)
+    folder = build.write_pair(DATABASE, MOVING, [IMAGE] * 2, [MASK] * 2)
+    build.write_info(folder, "4CH", ImageQuality="mediocre")
     code, out, err = generate(DATABASE, MASTER, *options.split())
-    assert (code, err) == (0, "") and f"\n{line}" in out
-    assert description()["settings"]["views"] == (["4CH"] if "4ch" in options else ["2CH", "4CH"])
+    assert code == 0 and f"\n{line}" in out
+    unclear = "the first is patient0003/Info_4CH.cfg: ImageQuality: mediocre"
+    assert err == f"1 line of Info files not understood, taken as missing; {unclear}\n"
     images, masks = ([f"{kind}/{p}.jpg" for p in pairs.split()] for kind in ("images", "masks"))
     assert set(build.tree(MASTER)) == {"dataset.json", "metadata.csv", *images, *masks}
-    assert [row["file_name"] for row in rows(MASTER)] == images
-    assert f"to look at: {MASTER / images['mirror' in options]}\n" in out  # not at a copy
-
-
-@pytest.mark.parametrize(("options", "suffixes", "levels"), [
-    ("", "jpg jpg", [0, 85, 170, 255]),
-    ("--format png", "png png", [0, 85, 170, 255]),
-    ("--fit stretch", "jpg jpg", [0, 85, 170, 255]),
-    ("--masks binary", "jpg jpg", [0, 255, 255, 255]),
-    ("--masks index --structures la", "png png", [0, 0, 0, 3]),
-    ("--masks index --format jpg", "jpg png", [0, 1, 2, 3]),
-    ("--structures la LV", "jpg jpg", [0, 85, 0, 255]),
-])  # fmt: skip
-def test_what_a_pair_shows(generate: Run, options: str, suffixes: str, levels: list[int]) -> None:
-    build.write_pair(DATABASE)
-    assert generate(DATABASE, MASTER, "--size", 256, *options.split())[0] == 0
-    files = [next((MASTER / kind).iterdir()) for kind in ("images", "masks")]
-    starts = {b"\x89PNG": "png", b"\xff\xd8\xff\xe0": "jpg"}
-    for path, suffix in zip(files, suffixes.split(), strict=True):
-        assert path.name == f"{NAME}.{suffix}" and starts[path.read_bytes()[:4]] == suffix
-    assert description()["settings"]["format"] == suffixes[:3]
-    image, mask = map(picture, files)
-    top, height = (0, 256) if "stretch" in options else (48, 160)
-    y = (top + (np.arange(10) + 0.5) * height / 10).astype(int)  # the middles of the 10 x 16 pixels
-    middles = np.ix_(y, np.arange(8, 256, 16))
-    assert np.abs(image[middles].astype(int) - IMAGE).max() <= 4
-    jpg_noise = 20 if suffixes.endswith("jpg") else 0
-    assert np.abs(mask[middles].astype(int) - np.array(levels)[MASK]).max() <= jpg_noise
+    assert [row["file_name"] for row in rows(MASTER)] == sorted(images)
+    assert f"to look at: {MASTER / images[0]}\n" in out  # not at a copy
 
 
 def test_jpg_quality_is_that_of_the_images(generate: Run, monkeypatch: Any) -> None:
     """A mask that JPG cannot hold is named. At a quality of 95, none is known."""
     monkeypatch.setattr(pixels, "MASK_QUALITY", 3)
-    image, mask = on_square(IMAGE), on_square(MASK)
+    image, mask = (np.pad(frame, [(3, 3), (0, 0)]) for frame in (IMAGE, MASK))  # a square
     build.write_pair(DATABASE, NAME, image, mask)
     build.write_pair(DATABASE, POOR, image, mask * 0 + 3)
-    code, _, err = generate(DATABASE, MASTER, "--size", 16, "--jpg-quality", 30)
-    remedy = "use --format png or --masks index\n"
-    assert (code, err) == (1, f"{NAME}: the mask does not survive JPG: {remedy}")
-    assert [path.name for path in MASTER.glob("*/*")] == [f"{POOR}.jpg"] * 2
+    line = f"{NAME}: the mask does not survive JPG: use --format png or --masks index\n"
+    assert generate(DATABASE, MASTER, "--size", 16, "--jpg-quality", 30)[::2] == (1, line)
     jpg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
     assert (MASTER / "images" / f"{POOR}.jpg").read_bytes() == jpg.tobytes()
-
-
-def test_fit_none_keeps_the_pixels_of_the_files(generate: Run) -> None:
-    """Of two sizes in one run, mirrored, too."""
-    for name, width in ((SEQUENCE, 16), (MOVING, 7)):
-        image, mask = ([frame[:, :width], frame[::-1, :width]] for frame in (IMAGE, MASK))
-        build.write_pair(DATABASE, name, image, mask, spacing=(4, 6))
-    options = ("--fit", "none", "--masks", "index", "--mirror", "--frames", "sequence")
-    assert generate(DATABASE, MASTER, *options)[::2] == (0, "")
-    assert len(rows(MASTER)) == 8 and description()["settings"]["size"] is None
-    for row in rows(MASTER):
-        name = SEQUENCE if row["patient"] in SEQUENCE else MOVING
-        for column, kind in (("file_name", ""), ("mask_file_name", "_gt")):
-            truth = build.array(DATABASE / row["patient"] / f"{name}{kind}.nii.gz")
-            frame = truth[int(row["frame"]) - 1]
-            shown = frame[:, ::-1] if row["mirrored"] == "1" else frame
-            assert np.array_equal(picture(MASTER / row[column]), shown)
-        place = ["0", "0", "16" if name == SEQUENCE else "7", "10", "4.0", "6.0"]
-        columns = ("left", "top", "width", "height", "spacing_x", "spacing_y")
-        assert [row[column] for column in columns] == place
 
 
 def test_metadata(generate: Run) -> None:
     folder = build.write_pair(DATABASE, spacing=(2, 4))
     build.write_info(folder, ED=1, ES=18, NbFrame=18, **build.INFO)
-    build.write_pair(DATABASE, "patient0001_4CH_ES")
     options = ("--size", 64, "--mirror", "--structures", "MYO", "lv")
     assert generate(DATABASE, MASTER, *options)[::2] == (0, "")
-    mirrored, _, first, without = rows(MASTER)
+    mirrored, first = rows(MASTER)
     assert first == {
         "file_name": f"images/{NAME}.jpg", "mask_file_name": f"masks/{NAME}.jpg",
         "patient": "patient0001", "view": "2CH", "instant": "ED", "frame": "", "mirrored": "0",
@@ -150,15 +114,10 @@ def test_metadata(generate: Run) -> None:
     }  # fmt: skip
     names = {column: first[column].replace("/", "/mirrored_") for column in [*first][:2]}
     assert mirrored == {**first, **names, "mirrored": "1", "left": "7"}  # of 64: 6 + 51 + 7
-    assert [without[name] for name in FACTS] == ["unknown", "", "unknown", "", ""]
-    assert description()["labels"] == [
-        {"label": 0, "name": "background", "gray_level": 0},
-        {"label": 1, "name": "left-ventricle cavity", "gray_level": 85},
-        {"label": 2, "name": "left-ventricle myocardium", "gray_level": 170},
-    ]
+    myocardium = {"label": 2, "name": "left-ventricle myocardium", "gray_level": 170}
+    assert description()["labels"][2:] == [myocardium]
     changed = {"structures": ["lv", "myo"], "size": 64, "mirror": True}
     assert description()["settings"] == {**build.SETTINGS, **changed}
-    assert description()["licence"].startswith("CC BY-NC-SA 4.0, ")
     assert description()["citation"].endswith(", doi:10.1109/TMI.2019.2900516")
 
 
@@ -166,84 +125,67 @@ NO_LINE = "no text with lines such as EF: 54"
 
 
 @pytest.mark.parametrize(("make", "line", "cell"), [
-    ("LVef: 50.5", "", "50.5"),  # as the older release calls the EF
-    ("\ufeffEF: 54", "", "54.0"),  # with a mark, as Windows editors write it
+    (b"LVef: 50.5", "", "50.5"),  # as the older release calls the EF
+    (b"\xef\xbb\xbfEF: 54", "", "54.0"),  # with a mark, as Windows editors write it
     ("Name: Müller\nEF: 54".encode("latin-1"), "", "54.0"),
-    (" ef: x\r\n EF :  -5.5 \r\nED: \r\n", "", "-5.5"), ("EF: 9\nED: x", "ED: x", "9.0"),
-    *((line, line, "") for line in ("EF: 55,3", "EF: nan", "EF: 1e3", "Sex: 3", "ImageQuality: G")),
-    ("", NO_LINE, ""), ("ef 54", NO_LINE, ""), ("EF: 54\n".encode("utf-16"), NO_LINE, ""),
-    (Path.mkdir, NO_LINE, ""),
-    pytest.param(lambda path: os.mkfifo(path), NO_LINE, "", marks=build.posix),
+    (b" ef: x\r\n EF :  -5.5 \r\nED: \r\n", "", "-5.5"), (b"EF: 9\nED: x", "ED: x", "9.0"),
+    (b"EF: 55,3", "EF: 55,3", ""), (b"EF: nan", "EF: nan", ""), (b"EF: 1e3", "EF: 1e3", ""),
+    (b"Sex: 3", "Sex: 3", ""), (b"", NO_LINE, ""), (b"ef 54", NO_LINE, ""),
+    ("EF: 54".encode("utf-16"), NO_LINE, ""), (Path.mkdir, NO_LINE, ""),
     pytest.param(lambda path: path.symlink_to("gone"), NO_LINE, "", marks=build.posix),
 ])  # fmt: skip
 def test_info_files(generate: Run, make: Any, line: str, cell: str) -> None:
     """What is not understood counts as missing and is said once."""
     build.write_pair(DATABASE, "patient0001_2CH_ES")
     path = build.write_pair(DATABASE) / "Info_2CH.cfg"
-    text = make.encode() if isinstance(make, str) else make
-    path.write_bytes(text) if isinstance(text, bytes) else make(path)
+    path.write_bytes(make) if isinstance(make, bytes) else make(path)
     first = f"the first is patient0001/Info_2CH.cfg: {line}"
     said = f"1 line of Info files not understood, taken as missing; {first}\n" if line else ""
     assert generate(DATABASE, MASTER)[::2] == (0, said)
-    row = rows(MASTER)[0]
-    assert [row[name] for name in FACTS] == ["unknown", "", "unknown", cell, ""]
-
-
-def test_unclear_lines_are_said_of_views_without_pairs(generate: Run) -> None:
-    """One is left out by --image-quality, one has a mask without a structure."""
-    build.write_info(build.write_pair(DATABASE, mask=0 * MASK), ImageQuality="Good", Age="old")
-    build.write_info(build.write_pair(DATABASE, POOR), ImageQuality="mediocre")
-    err = generate(DATABASE, MASTER, "--image-quality", "Good")[2]
-    assert "2 lines of Info files not understood, taken as missing; the first is patient0001" in err
+    facts = [rows(MASTER)[0][name] for name in ("sex", "age", "image_quality", "ef", "frame_rate")]
+    assert facts == ["unknown", "", "unknown", cell, ""]
 
 
 @pytest.mark.parametrize("place", ["", "database_nifti"])
-@pytest.mark.parametrize(("names", "kind", "misses"), [
-    ("0001", "phantom ", False), ("0001 0002", "", True), ("Å", "", False),
+@pytest.mark.parametrize(("names", "kind", "said"), [
+    ("0001", "phantom", "1 phantom patient read\n{}: 1 phantom pair written, 0 problems\nto look "),
+    ("0001 0002", "", "2 patients read\n{}: 2 pairs written, 0 problems\n1,998 pairs of the rele"),
+    ("Å", "", "1 patient read\n{}: 1 pair written, 0 problems\nto look at: "),
 ])  # fmt: skip
-def test_phantoms(generate: Run, place: str, names: str, kind: str, misses: bool) -> None:
+def test_phantoms(generate: Run, place: str, names: str, kind: str, said: str) -> None:
     """None is a phantom if a real patient is there. The release is missed where part of it is."""
     for name in names.split():
         build.write_pair(Path("data") / place, f"patient{name}_2CH_ED")
     Path("data/dataset.json").write_text('{"phantom": true, "patients": 1}')
-    code, out, _ = generate("data", MASTER)
-    number = len(names.split())
-    lines = f"{number} {kind}patient{'s' * (number > 1)} read\n{MASTER}: {number} {kind}pair"
-    assert code == 0 and f": {lines}" in out
-    assert ("of the release's 2,000" in out, "phantom" in out) == (misses, bool(kind))
-    assert description()["phantom"] is bool(kind) and len(rows(MASTER)) == number
-    assert description()["source"].startswith(kind or "CAMUS")
-    assert description()["licence"].startswith("none needed" if kind else "CC BY-NC-SA 4.0")
+    assert f": {said.format(MASTER)}" in generate("data", MASTER)[1]
+    told = description()
+    assert told["phantom"] is bool(kind) and told["source"].startswith(kind or "CAMUS")
+    assert told["licence"].startswith("none needed" if kind else "CC BY-NC-SA 4.0, ")
 
 
-@pytest.mark.parametrize(("options", "line"), [
-    ({"affine": np.diag([5, 5, 1, 1])}, "2 images in another orientation than the release "
-     "(check that the apex is on top); the first is patient0002_2CH_ED, RA instead of LP\n"),
-    ({"spacing": (1, 1)}, "2 images with pixels of 1 x 1 mm in the header (areas and "
-     "proportions may be wrong); the first is patient0002_2CH_ED\n"),
-])  # fmt: skip
-def test_odd_headers_are_said_in_one_line(generate: Run, options: Any, line: str) -> None:
+def test_odd_headers_are_said_in_one_line(generate: Run) -> None:
     silent = {"sform_code": 0, "qform_code": 0}  # a header that gives no orientation
-    for number, header in enumerate((silent, options, options), 1):
-        image, mask = (np.tile(picture, (4, 2)) for picture in (IMAGE, MASK))
+    turned: Any = {"affine": np.diag([5, 5, 1, 1])}
+    image, mask = (np.tile(picture, (4, 2)) for picture in (IMAGE, MASK))
+    for number, header in enumerate((silent, turned, turned, *[{"spacing": (1, 1)}] * 2), 1):
         build.write_pair(DATABASE, f"patient000{number}_2CH_ED", image, mask, **header)
-    assert generate(DATABASE, MASTER)[::2] == (0, line) and len(rows(MASTER)) == 3
+    first, second = generate(DATABASE, MASTER)[2].splitlines()
+    assert first.startswith("2 images in another orientation than the release (check that the apex")
+    assert first.endswith("; the first is patient0002_2CH_ED, RA instead of LP")
+    assert second.startswith("2 images with pixels of 1 x 1 mm in the header (areas and proportion")
 
 
 @pytest.mark.parametrize(("info", "instants"), [
     ({"ED": 1, "ES": 3, "NbFrame": 3}, ["ED", "between", "ES"]),
     ({"ED": 3, "ES": 1}, ["ES", "between", "ED"]),  # the sequence runs backwards
     ({"ED": 1, "ES": 2}, ["ED", "ES", "unknown"]),
-    ({}, ["unknown"] * 3),
+    ({"Age": 56}, ["unknown"] * 3),
 ])  # fmt: skip
-def test_half_sequence(generate: Run, info: dict[str, int], instants: list[str]) -> None:
+def test_instants_of_a_half_sequence(generate: Run, info: Any, instants: list[str]) -> None:
     folder = build.write_pair(DATABASE, SEQUENCE, [IMAGE] * 3, [MASK] * 3)
-    if info:
-        build.write_info(folder, "4CH", **info)
+    build.write_info(folder, "4CH", **info)
     assert generate(DATABASE, MASTER, "--frames", "sequence")[::2] == (0, "")
-    frames = zip((1, 2, 3), instants, strict=True)
-    expected = [(f"images/{SEQUENCE}_frame0{n}.jpg", str(n), instant) for n, instant in frames]
-    assert [(row["file_name"], row["frame"], row["instant"]) for row in rows(MASTER)] == expected
+    assert [row["instant"] for row in rows(MASTER)] == instants
 
 
 KEY, KEY_MASK, MOVING_MASK = f"{NAME}.nii.gz", f"{NAME}_gt.nii.gz", f"{SEQUENCE}_gt.nii.gz"
@@ -261,14 +203,12 @@ THREE = "the image has 3 frames, its Info file says"
     (KEY, nifti(IMAGE, spacing=(1, 1)), f"{KEY} would be 16 x 10 mm: the header has lost its"),
     (KEY, nifti(IMAGE[:, :9]), "the mask has 16 x 10 pixels in 1 frames, the image 9 x 10 pix"),
     (KEY, nifti([IMAGE] * 3), "in 1 frames, the image 16 x 10 pixels in 3 frames"),
-    (KEY_MASK, nifti(MASK, spacing=(4, 4)), "4 x 4 mm in the mask, 5 x 5 mm in the image"),
     (f"{SEQUENCE}.nii.gz", nifti([IMAGE, IMAGE * 0, IMAGE]), ".nii.gz frame 2 has intensities"),
     (MOVING_MASK, nifti([MASK, MASK, MASK + 1]), f"{MOVING_MASK} frame 3 has labels from 1"),
     (MOVING_MASK, nifti([MASK, 0 * MASK, MASK]), "frame 2: the mask has no pixel of lv, myo"),
     ("Info_4CH.cfg", b"NbFrame: 5", f"{THREE} NbFrame: 5"),
     ("Info_4CH.cfg", b"ED: 1\nES: 4", f"{THREE} ED: 1, ES: 4"),
     ("Info_4CH.cfg", b"ED: 0\nES: 3", f"{THREE} ED: 0, ES: 3"),
-    ("Info_4CH.cfg", b"ED: 1.5\nES: 3", f"{THREE} ED: 1.5, ES: 3"),
     ("Info_4CH.cfg", b"ED: 2\nES: 2", f"{THREE} ED: 2, ES: 2"),
 ])  # fmt: skip
 def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -> None:
@@ -293,8 +233,7 @@ def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -
     ("--size 15", "'15' must be a whole number from 16 to 8192; see --help"),
     ("--size big", "'big' must be a whole number"),
     ("--no-such-option", "unrecognized arguments: --no-such-option; see --help"),
-    ("--frames sequence", "has no sequence frames of 2CH or 4CH: keep more, or try"),
-    ("--views 4CH", "has no key frames of 4CH: keep more, or try other --frames"),
+    ("--frames sequence --views 4CH", "has no sequence frames of 4CH: keep more, or try other --"),
     ("--image-quality Poor", "has no key frames of 2CH or 4CH of which Info_2CH.cfg and "
      "Info_4CH.cfg say Poor: keep more, or try other --frames"),
 ])  # fmt: skip
@@ -313,7 +252,6 @@ def test_output_depends_on_input_and_options_alone(generate: Run) -> None:
             generate(DATABASE, folder, "--jobs", jobs)
         assert pool.call_args.args == (jobs,)
     assert build.tree(Path("one")) == build.tree(Path("elsewhere/other"))
-    assert "is there already: replace it with --overwrite" in refusal(generate(DATABASE, "one"))
     assert generate(DATABASE, "one", "--overwrite", "--masks", "index")[0] == 0
     line = f"M lies in the database {DATABASE}: choose another folder"
     assert line in refusal(generate(DATABASE, DATABASE / "M"))

@@ -1,12 +1,11 @@
 """The phantom database: the release's form, an EF that its masks show, pictures like echoes."""
 
 import gzip
+import re
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from nibabel.nifti1 import Nifti1Header
 
@@ -28,11 +27,10 @@ def test_the_files_are_those_of_the_release(make_phantoms: Run) -> None:
     assert groups == [[PATIENTS[0], *PATIENTS[2:]], [PATIENTS[1]], []]  # with seed 0: the fourth
     for patient, view in product(PATIENTS, VIEWS):
         folder = f"database_nifti/{patient}"
-        info = files.pop(f"{folder}/Info_{view}.cfg").decode().splitlines()
         ed, es = (4, 1) if (patient, view) == ("patient0002", "4CH") else (1, 4)
-        assert info[:3] == [f"ED: {ed}", f"ES: {es}", "NbFrame: 4"]
-        keys = [line.partition(": ")[0] for line in info[3:]]
-        assert keys == ["Sex", "Age", "ImageQuality", "EF", "FrameRate"]
+        lines = rf"ED: {ed}\nES: {es}\nNbFrame: 4\nSex: [FM]\nAge: \d\d\n"
+        lines += r"ImageQuality: (Good|Medium|Poor)\nEF: \d\d\nFrameRate: \d\d\.\d\n"
+        assert re.fullmatch(lines, files.pop(f"{folder}/Info_{view}.cfg").decode())
         for kind in ("_gt.nii.gz", ".nii.gz"):
             instants = ("half_sequence", "ED", "ES")
             names = [f"{folder}/{patient}_{view}_{instant}{kind}" for instant in instants]
@@ -53,17 +51,9 @@ def check_header(data: bytes) -> None:
     assert header.get_data_dtype() == np.dtype("<f4") and header.get_xyzt_units()[0] == "mm"
     assert np.isnan(header["scl_slope"]) and header["vox_offset"] == 352
     assert header["sform_code"] == header["qform_code"] == 1
-    assert header.get_zooms()[:2] == pytest.approx((0.308, 0.308))
-    assert np.allclose(header.get_best_affine(), np.diag([-0.308, -0.308, 1, 1]))
+    affines = [header.get_sform(), header.get_qform()]
+    assert np.allclose(affines, np.diag([-0.308, -0.308, 1, 1]))
     assert header.get_data_shape()[:2] in phantom.SIZES
-
-
-def diameters(mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """How wide the cavity is at 20 heights, from apex to base; pixels."""
-    widths = (mask == 1).sum(1)
-    widths = widths[widths > 0]
-    heights = np.linspace(0, 1, 20)
-    return np.asarray(np.interp(heights, np.linspace(0, 1, len(widths)), widths))
 
 
 def test_the_biplane_method_of_discs_finds_the_stated_ejection_fraction() -> None:
@@ -72,7 +62,9 @@ def test_the_biplane_method_of_discs_finds_the_stated_ejection_fraction() -> Non
         volumes = np.ones((2, 20))  # of 20 discs at ED and ES, which have one height
         for view in VIEWS:
             patient = phantom.draw_patient(5, number, view)
-            volumes *= [diameters(mask) for _, mask in phantom.draw_frames(patient, [0, 1])]
+            for discs, (_, mask) in zip(volumes, phantom.draw_frames(patient, [0, 1]), strict=True):
+                widths = np.trim_zeros((mask == 1).sum(1))  # of the cavity, from apex to base
+                discs *= widths[np.linspace(0, len(widths) - 1, 20).round().astype(int)]
         ed, es = volumes.sum(1)
         assert 100 * (1 - es / ed) == pytest.approx(patient.ef, abs=1.5)
         stated.append(patient.ef)
@@ -80,10 +72,7 @@ def test_the_biplane_method_of_discs_finds_the_stated_ejection_fraction() -> Non
 
 
 def test_masks_are_anatomy_as_large_as_in_the_release() -> None:
-    """Apex on top, the atrium under the cavity, myocardium at both sides, all within the sector.
-
-    The shares of background and structures are those of the release's sample.
-    """
+    """Apex on top, the atrium under the cavity, myocardium at both sides, all within the sector."""
     shares = []
     for number in range(1, 151):
         patient = phantom.draw_patient(0, number, VIEWS[number % 2])._replace(size=(300, 240))
@@ -94,14 +83,14 @@ def test_masks_are_anatomy_as_large_as_in_the_release() -> None:
             assert row[np.nonzero(np.diff(row, prepend=9))].tolist() == [0, 2, 1, 2, 0]
             assert image.max() >= 204 and (image[mask > 0] > 0).mean() > 0.99
             shares.append(np.bincount(mask.ravel(), minlength=4) / mask.size)
+    # Those of background, cavity, myocardium and atrium in the release's sample
     assert np.mean(shares, axis=0) == pytest.approx([0.771, 0.085, 0.093, 0.051], abs=0.01)
     assert np.std(shares, axis=0)[1] > 0.015  # not every heart looks the same
 
 
 def test_same_seed_same_bytes(make_phantoms: Run) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        done = make_phantoms(name, "--patients", 2, "--seed", seed)
-        assert done == (0, f"{name}: 2 phantom patients written\n", "")
+        make_phantoms(name, "--patients", 2, "--seed", seed)
     a, b, c = (build.tree(Path(name)) for name in "abc")
     assert a == b and not any("half_sequence" in name for name in a)
     assert all(c[name] != a[name] for name in a if "patient" in name)
