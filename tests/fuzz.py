@@ -55,33 +55,27 @@ def judge(files: list[bytes], folder: Path) -> str:
     assert len(errors.getvalue().splitlines()) == code < 2, errors.getvalue()
     if code:
         return "refused"
-    check(files[0], folder / "master" / "images", 0.5)
-    check(files[1], folder / "master" / "masks", 0.001)
+    for data, kind, tolerance in zip(files, ("images", "masks"), (0.5, 0.001), strict=True):
+        if data.startswith(b"\x1f\x8b"):
+            data = decompress(data)  # which verifies the checksum
+        header: Any = nib.Nifti1Header(data[:348], check=False)
+        header["vox_offset"] = header["vox_offset"] or 352  # 0: not filled in
+        scan: Any = nib.arrayproxy.ArrayProxy(io.BytesIO(data), header)
+        assert len(data) == scan.offset + scan.get_unscaled().nbytes, "more data"
+        pictures = [build.picture(path) for path in sorted((folder / "master" / kind).iterdir())]
+        # The other file is undamaged, so both must have its shape and spacing: nothing is resized
+        squares = np.pad(np.asarray(scan, float).reshape(80, 60, 2).T, ((0, 0), (10, 10), (0, 0)))
+        assert np.allclose(squares, pictures, rtol=0, atol=tolerance), "other pixels"
     return "right"
-
-
-def check(data: bytes, folder: Path, tolerance: float) -> None:
-    """Raise an error unless a file is whole and its pictures show what nibabel reads in it."""
-    if data.startswith(b"\x1f\x8b"):
-        data = decompress(data)  # which verifies the checksum
-    header: Any = nib.Nifti1Header(data[:348], check=False)
-    header["vox_offset"] = header["vox_offset"] or 352  # 0: not filled in
-    scan: Any = nib.arrayproxy.ArrayProxy(io.BytesIO(data), header)
-    assert len(data) == scan.offset + scan.get_unscaled().nbytes, "more data"
-    pictures = [build.picture(path) for path in sorted(folder.iterdir())]
-    # The other file is undamaged, so both must have its shape and spacing: nothing is resized
-    frames = np.asarray(scan, float).reshape(80, 60, 2).T
-    squares = np.pad(frames, ((0, 0), (10, 10), (0, 0)))
-    assert np.allclose(squares, pictures, rtol=0, atol=tolerance), "other pixels"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=4000)
-    args = parser.parse_args()
+    count = parser.parse_args().count
     inflaters = [zlib, nifti.inflate]  # the same without isal
     outcomes = {"refused": 0, "right": 0, "wrong": 0}
-    for seed in range(args.count):
+    for seed in range(count):
         random.seed(seed)
         nifti.inflate = random.choice(inflaters)
         dtype = random.choice(["<f4", ">f4", "<i2", ">i2", "<u1"])
@@ -92,12 +86,11 @@ def main() -> int:
             files[hurt] = step(files[hurt])
         try:
             with tempfile.TemporaryDirectory() as folder:
-                outcome = judge(files, Path(folder))
+                outcomes[judge(files, Path(folder))] += 1
         except Exception as error:
+            outcomes["wrong"] += 1
             print(f"pair {seed}: {error!r}")
-            outcome = "wrong"
-        outcomes[outcome] += 1
-    print(f"{args.count} damaged pairs: {outcomes}")
+    print(f"{count} damaged pairs: {outcomes}")
     return 1 if outcomes["wrong"] or not outcomes["right"] else 0
 
 
