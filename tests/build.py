@@ -35,7 +35,7 @@ SETTINGS = {"frames": "key", "views": ["2CH", "4CH"], "image_quality": [], "mask
             "structures": ["lv", "myo", "la"], "format": "jpg", "jpg_quality": 95, "size": 16,
             "fit": "pad", "mirror": False}  # fmt: skip
 NAME = "patient0001_2CH_ED"
-INFO = {"Sex": "F", "Age": 56, "ImageQuality": "Good", "EF": 54, "FrameRate": 48.4}
+INFO = {"Sex": "f", "Age": 56, "ImageQuality": "Good", "EF": 54, "FrameRate": 48.4}
 # 16 wide, 10 high, every pixel different, nothing symmetric
 IMAGE = np.arange(160, dtype=np.uint8).reshape(10, 16)
 # cavity top left, myocardium at its right, atrium below, background elsewhere

@@ -89,7 +89,7 @@ def test_other_files_are_no_ones_business(generate: Run) -> None:
     build.write_pair(DATABASE)
     for name in ("patient0001/MANDATORY_CITATION.md", f"patient0001/{NAME}.mhd", "Thumbs.db",
                  f"patient0001/._{NAME}.nii.gz", "patient0001/.hidden/x.nii.gz", "patients.csv",
-                 "more/notes.txt", "__MACOSX/patient0001/x.nii.gz", "patient0001/redo/more/x.nii",
+                 "more.nii/notes.txt", "__MACOSX/patient0001/x.nii.gz", "patient0001/redo/a/x.nii",
                  "patient0002/patient0002_4CH_ED.nii.gz",
                  "patient0003/patient0003_2CH_half_sequence.nii.gz"):  # fmt: skip
         build.write(DATABASE / name, b"litter")

@@ -156,6 +156,7 @@ def test_phantoms(generate: Run, place: str, names: str, kind: str, said: str) -
     """None is a phantom if a real patient is there. The release is missed where part of it is."""
     for name in names.split():
         build.write_pair(Path("data") / place, f"patient{name}_2CH_ED")
+    (Path("data") / place / "patients.csv").touch()
     Path("data/dataset.json").write_text('{"phantom": true, "patients": 1}')
     assert f": {said.format(MASTER)}" in generate("data", MASTER)[1]
     told = description()

@@ -62,6 +62,7 @@ def test_legal_files(data: bytes, packed: Any, expected: Any) -> None:
     (GOOD + b"\0", "holds more data than its header announces"),
     (build.nifti(FRAME, dim=[2, 30000, 30000, 1, 1, 1, 1, 1]), "has a header that announces more"),
     (build.nifti(FRAME, dim=[2, -7, 5, 1, 1, 1, 1, 1]), "has -7 x 5 values, not width x height"),
+    (build.nifti(FRAME, dim=[2, 7, 0, 1, 1, 1, 1, 1]), "has 7 x 0 values, not width x height"),
     (build.nifti(np.zeros((2, 3, 5, 7))), "has 7 x 5 x 3 x 2 values, not width x height"),
     (build.nifti(FRAME, datatype=128, bitpix=24), "holds RGB, not gray values or labels"),
     (build.nifti(FRAME, "<c8"), "holds complex64, not gray values or labels"),

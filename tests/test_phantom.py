@@ -1,6 +1,7 @@
 """The phantom database: the release's form, an EF that its masks show, pictures like echoes."""
 
 import gzip
+import json
 import re
 from itertools import product
 from pathlib import Path
@@ -22,7 +23,8 @@ def test_the_files_are_those_of_the_release(make_phantoms: Run) -> None:
     """The key frames are the ends of the half sequence; one sequence runs from ES to ED."""
     make_phantoms("release", "--patients", 4, "--frames", 4, "--seed", 3)
     files = build.tree(Path("release"))
-    assert b'"phantom": true' in files.pop("dataset.json")
+    told = {"made_by": "make_phantom_database", "patients": 4, "frames": 4, "seed": 3}
+    assert json.loads(files.pop("dataset.json")) == {**told, "phantom": True}
     groups = [files.pop(f"database_split/{name}").decode().split() for name in SUBGROUPS.values()]
     assert groups == [[PATIENTS[0], *PATIENTS[2:]], [PATIENTS[1]], []]  # with seed 0: the fourth
     for patient, view in product(PATIENTS, VIEWS):
@@ -95,6 +97,7 @@ def test_same_seed_same_bytes(make_phantoms: Run) -> None:
     assert a == b and not any("half_sequence" in name for name in a)
     assert all(c[name] != a[name] for name in a if "patient" in name)
     first = f"database_nifti/{PATIENTS[0]}/Info_2CH.cfg"
+    assert a[first].startswith(b"ED: 1\nES: 19\nNbFrame: 19\n")
     assert a[first].split()[-1] != c[first].split()[-1]  # FrameRate, as all that is of a patient
     assert "replace it with --overwrite" in refusal(make_phantoms("a", "--patients", 1))
     assert "a half sequence has two frames at least" in refusal(make_phantoms("b", "--frames", 1))
