@@ -111,6 +111,7 @@ def test_sizes(split: Run, number: int, ratios: str, sizes: list[int], said: str
     lines = f"{MASTER}: {number} pairs read\n{DATASET}: {number} pairs written\n"
     assert (code, err) == (0, said) and out.startswith(lines)
     assert [*map(len, patients_of())] == sizes
+    assert sorted(sum(patients_of(), [])) == [*range(1, number + 1)]
 
 
 def test_a_split_stays_is_balanced_and_has_folds() -> None:
