@@ -40,6 +40,7 @@ def test_values_come_as_8_bits_or_are_refused(convert: Any, values: Any, result:
 @pytest.mark.parametrize(("size", "spacing", "place"), [  # pixels, mm; on 16 pixels
     ((24, 12), (0.5, 0.5), (0, 4, 16, 8)), ((12, 24), (1, 0.25), (0, 4, 16, 8)),
     ((10, 32), (1, 1), (5, 0, 5, 16)),  # an odd rest: less at the left
+    ((9, 32), (1, 1), (6, 0, 4, 16)), ((11, 32), (1, 1), (5, 0, 6, 16)),  # ties to the even number
     ((5000, 1), (1, 1), (0, 7, 16, 1)), ((1, 5000), (1, 1), (7, 0, 1, 16)),
 ])  # fmt: skip
 def test_place_in_the_picture(size: tuple[int, int], spacing: Any, place: Any) -> None:

@@ -170,13 +170,15 @@ def test_folds_by_pair_test_each_pair_once_and_copies_stay_together(split: Run) 
 def test_only_the_card_of_camus_tells_of_camus() -> None:
     camus = {**metadata.describe(SETTINGS, phantom=False), "split": {"by": "lists of patients"}}
     camus["subsets"] = {"train": {"pairs": 1000, "patients": 250}}
-    settings = {**SETTINGS, "size": None, "fit": "none"}
+    settings = {**SETTINGS, "frames": "sequence", "views": ["4CH"], "size": None, "fit": "none"}
     other = {**camus, "source": "my hospital", "licence": "ask me", "settings": settings}
+    phantoms = card({**camus, **metadata.describe(SETTINGS, phantom=True)}, "x.jpg", 0)
     ours, theirs = card(camus, "x.jpg", 0), card(other, "x.jpg", 0)
     for words in ("CAMUS has 500 patients", "St\n  Etienne", "@article", "license: cc-by-nc-sa"):
-        assert words in ours and words not in theirs
+        assert words in ours and words not in theirs + phantoms
     assert "size_categories:\n- 1K<n<10K\n" in ours and "only -->" not in ours + theirs
-    assert "8-bit gray,\n16 x 16 pixels. Source" in ours and "in their own sizes (resize" in theirs
+    assert ": ED and ES frames, views 2CH and 4CH, 8-bit gray,\n16 x 16 pixels. Source: CAM" in ours
+    assert ": all frames from ED to ES, views 4CH, 8-bit gray,\nin their own sizes (" in theirs
     assert " --format jpg --jpg-quality 95 --size 16 --fit pad\n" in ours
     assert " --format jpg --jpg-quality 95 --fit none\n" in theirs
 
