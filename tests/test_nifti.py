@@ -88,11 +88,13 @@ def test_bad_files(data: bytes, reason: str) -> None:
 def test_the_largest_and_the_smallest_files(monkeypatch: pytest.MonkeyPatch) -> None:
     for spacing in ((25, 2), (1.25, 40)):  # 400 x 20 and 20 x 400 mm
         scan(build.nifti(build.IMAGE, spacing=spacing))
-    monkeypatch.setattr(nifti, "LARGEST_FILE", len(GOOD))
-    scan(GOOD)
-    monkeypatch.setattr(nifti, "LARGEST_FILE", len(GOOD) - 1)
-    with pytest.raises(PairError, match="is larger than any echocardiogram: download it again"):
-        scan(GOOD)
+    for name, most in (("LARGEST_FILE", len(GOOD)), ("LARGEST", 352)):  # 352: its vox_offset
+        with monkeypatch.context() as patch:
+            patch.setattr(nifti, name, most)
+            scan(GOOD)
+            patch.setattr(nifti, name, most - 1)
+            with pytest.raises(PairError, match="larger than any ech|announces more data than any"):
+                scan(GOOD)
 
 
 def test_every_flipped_bit_of_a_gzip_file_is_refused_or_harmless() -> None:
