@@ -16,17 +16,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .build import GENERATOR, PHANTOM, SPLIT, run, tree
 
 Files = dict[str, bytes]
 Words = list[object]  # of a command line
 HOOK = """# Python runs this file, sitecustomize.py, first
-import os, random, sys, time
+import os, random, signal, sys, time
 slow, chance, refused = float(os.environ.get("SLOW", 0)), float(os.environ.get("REFUSED", 0)), 0
+time.sleep(random.uniform(0, slow))
 def hook(event, _):
     global refused
     if event in ("os.rename", "shutil.rmtree"):  # else little would happen between two renames
@@ -36,16 +35,15 @@ def hook(event, _):
         if refused:
             raise PermissionError(13, "refused as by a virus scanner")
 sys.addaudithook(hook)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, it may be ignored
 """
 
 
 def start(words: Words, refused: float = 0) -> "subprocess.Popen[str]":
-    """Start a script that is slow at its renames, of which a share is refused."""
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if sys.platform != "win32":  # it hears Ctrl-C even where this program runs in the background
-        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    """Start a script that is slow to begin and at its renames, of which a share is refused."""
     env = {**os.environ, "SLOW": "0.2", "REFUSED": str(refused)}
-    return subprocess.Popen([sys.executable, *map(str, words)], text=True, env=env, **options)
+    command, pipe = [sys.executable, *map(str, words)], subprocess.PIPE
+    return subprocess.Popen(command, text=True, env=env, stdout=pipe, stderr=pipe)
 
 
 def hidden(place: Path, kind: str = "*") -> set[Path]:
@@ -55,21 +53,12 @@ def hidden(place: Path, kind: str = "*") -> set[Path]:
 
 def state(place: Path, before: Files, after: Files) -> str:
     """Which folder the target is; before and after are the files of the earlier and the new one."""
-    found, earlier = tree(place / "target"), [tree(path) for path in hidden(place, "old")]
-    if found == after:
-        return "new"
-    if found == before and (found or not earlier):
-        return "as before"
-    is_between = not (place / "target").exists() and before and before in earlier
+    found = tree(place / "target")
+    if found in (before, after):
+        return "new" if found == after else "as before"
+    earlier = [tree(path) for path in hidden(place, "old")]
+    is_between = before in earlier and not (place / "target").exists()
     return "between two renames" if is_between else "WRONG: not whole"
-
-
-def is_true(code: int, errors: str, earlier: str, left: str) -> bool:
-    """Whether an interrupted run may leave the target so, and says the truth in one line."""
-    if code != 130:  # the signal came before or after the work of camus.cli.run
-        return left in (earlier if code else "new", "new") and ", in run\n" not in errors
-    allowed = (earlier,) if "nothing was changed" in errors else (earlier, "new")
-    return left in allowed and "interrupted" in errors and errors.count("\n") == 1
 
 
 def trial(place: Path, words: Words, after: Files, how: str) -> Iterator[str]:
@@ -85,9 +74,14 @@ def trial(place: Path, words: Words, after: Files, how: str) -> Iterator[str]:
         stopped.send_signal(signal.Signals[how])
         errors, code = stopped.communicate(timeout=60)[1], stopped.returncode
         left, litter = state(place, before, after), hidden(place) - lying
-        if how == "SIGINT":  # which may come while a run that has done its work removes the old
-            is_tidy = not litter if code == 130 else not litter & hidden(place, "part")
-            if not is_true(code, errors, earlier, left) or not is_tidy:
+        if how == "SIGINT":
+            allowed = {earlier, "new"} if code else {"new"}
+            if code == 130:
+                is_true = "interrupted" in errors and errors.count("\n") == 1 and not litter
+                allowed = {earlier} if "nothing was changed" in errors else allowed
+            else:  # the signal came before or after the work of camus.cli.run
+                is_true = ", in run\n" not in errors and not litter & hidden(place, "part")
+            if left not in allowed or not is_true:
                 left = f"WRONG: {left}, exit code {code}, {errors!r}, {litter}"
         if left == "new":
             before = after  # no later run may go back behind it
@@ -106,18 +100,13 @@ def race(place: Path, commands: Sequence[tuple[Words, Path]]) -> str:
     commands: the three, with what each makes undisturbed. That of the third may be there first.
     """
     target, (words, third) = place / "target", commands[2]
-    overwrite = [random.random() < 0.7 for _ in range(2)]
-    is_there = any(overwrite) and random.random() < 0.5
-    if is_there:
+    overwrite = random.choices([[], ["--overwrite"]], [3, 7], k=2)
+    if is_there := any(overwrite) and random.random() < 0.5:
         shutil.copytree(third, target)
     earlier, refused = tree(target), random.choices([0, 0.3, 1], [10, 10, 1], k=2)
-    processes = {}
-    for n in random.sample(range(2), 2):
-        option = ["--overwrite"] if overwrite[n] else []
-        processes[n] = start([*commands[n][0], *option], refused[n])
-        time.sleep(random.uniform(0, 0.2))
-    errors = "".join(processes[n].communicate(timeout=300)[1] for n in range(2))
-    codes = [processes[n].returncode for n in range(2)]
+    runs = [start([*commands[n][0], *overwrite[n]], refused[n]) for n in range(2)]
+    errors = "".join(process.communicate(timeout=300)[1] for process in runs)
+    codes = [process.returncode for process in runs]
     made = [tree(commands[n][1]) for n in range(2) if codes[n] == 0]
     can_end_with_0 = [refused[n] < 1 and (overwrite[n] or not is_there) for n in range(2)]
     wrongs = {
@@ -129,19 +118,10 @@ def race(place: Path, commands: Sequence[tuple[Words, Path]]) -> str:
         "next run": run(*words, "--overwrite")[0] or tree(target) != tree(third),
         "not tidy after it": {*place.glob("*")} - {target},
     }
-    outcome = f"exit codes {sorted(codes)}, --overwrite {sorted(overwrite)}"
+    outcome = f"exit codes {sorted(codes)}, {overwrite.count([])} without --overwrite"
     if wrong := ", ".join(reason for reason, is_so in wrongs.items() if is_so):
         return f"WRONG: {wrong}; {outcome}, refused {refused}, {errors!r}"
     return f"{outcome}{', one or both always refused' if 1 in refused else ''}"
-
-
-def undisturbed(*words: object) -> Path:
-    """Let a run make a folder where nothing is; its target."""
-    target = Path(os.environ["PYTHONPATH"], "place", "target")
-    shutil.rmtree(target.parent, ignore_errors=True)
-    code, _, errors = run(*words)
-    assert code == 0, errors
-    return target
 
 
 def main() -> int:
@@ -153,10 +133,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         Path(name, "sitecustomize.py").write_text(HOOK)
         os.environ["PYTHONPATH"] = name
-        phantoms, master, place = (Path(name, end) for end in ("phantoms", "master", "place"))
+        phantoms, master, place = (Path(name, end) for end in ("phantoms", "made gray", "place"))
         target = place / "target"
-        undisturbed(PHANTOM, phantoms, "--patients", 12)
-        undisturbed(GENERATOR, phantoms, master, "--size", 64)
+        run(PHANTOM, phantoms, "--patients", 12)
         for *words, values in (
             (GENERATOR, phantoms, target, "--size", 200, "--masks", ("gray", "binary", "index")),
             (SPLIT, master, target, "--seed", (0, 1, 2)),
@@ -164,8 +143,10 @@ def main() -> int:
         ):
             commands = []
             for value in values:
-                made = undisturbed(*words, value).rename(Path(name, f"made {value}"))
-                commands.append(([*words, value], made))
+                shutil.rmtree(place, ignore_errors=True)
+                code, _, errors = run(*words, value)
+                assert code == 0, errors
+                commands.append(([*words, value], target.rename(Path(name, f"made {value}"))))
             for _ in range(args.races):
                 shutil.rmtree(place, ignore_errors=True)
                 outcomes[f"races, {words[-1]}: {race(place, commands)}"] += 1

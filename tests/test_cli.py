@@ -4,16 +4,15 @@ import io
 import os
 import re
 import shutil
-import struct
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import cv2
-import numpy as np
 import pytest
 
 from camus import cli, command_line, words
@@ -28,9 +27,8 @@ def test_each_script_finds_its_library(script: Path) -> None:
     Path("camus.py").write_text("raise SystemExit('the wrong one')")
     environment = {**os.environ, "PYTHONPATH": ".", "PYTHONSAFEPATH": "1", "COLUMNS": "80"}
     code, out, err = run(script, "--help", env=environment)
-    assert (code, err) == (0, "") and all(
-        len(line) <= 80 and line[-1:] not in ("-", "/") for line in out.splitlines()
-    )
+    assert (code, err, out[:6]) == (0, "", "usage:")
+    assert not re.search(r".{81}|[-/]$", out, re.MULTILINE)  # no long line, no word in two
 
 
 # Runs a script after a change of Python
@@ -41,15 +39,13 @@ NO_NUMPY, PIP = "No module named 'numpy': ", "run {python} -m pip install -r {re
 
 
 @pytest.mark.parametrize(("script", "file", "content", "change", "said"), [
-    (SPLIT, "lib/x", "", "0", NO_NUMPY + PIP),
     (GENERATOR, "lib/EXTERNALLY-MANAGED", "", "0", NO_NUMPY + "make .venv, as the README shows"),
     (SPLIT, "lib/EXTERNALLY-MANAGED", "", "sys.prefix = 'a venv'", NO_NUMPY + PIP),
-    (SPLIT, "{venv}", "", "sys.prefix = 'the scripts/.venv'", NO_NUMPY + PIP),
+    (build.PHANTOM, "{venv}", "", "sys.prefix = 'the scripts/.venv'", NO_NUMPY + PIP),
     (GENERATOR, "{venv}", "", "0", NO_NUMPY + "run the script with {venv}"),
     (GENERATOR, "lib/x", "", "sys.version_info = (3, 9, 1); sys.version = '3.9.1 (x)'", "this is "
      "Python 3.9.1, 3.10 or newer is needed: make .venv with a newer Python, as the README shows"),
     (SPLIT, "lib/numpy.py", "raise ImportError('two\\nlines')", "", "two lines: " + PIP),
-    (build.PHANTOM, "lib/cv2.py", "raise OSError('no disk')", "", "OSError('no disk'): " + PIP),
     (GENERATOR, "lib/nibabel.py", "raise KeyError(1)", "", "KeyError(1): " + PIP),
     (GENERATOR, "lib/tqdm.py", "1 / 0", "", "ZeroDivisionError('division by zero'): " + PIP),
 ])  # fmt: skip
@@ -81,12 +77,11 @@ def test_importing_changes_no_signal_handler_and_the_split_needs_no_nibabel() ->
 
 
 def test_an_interrupted_call_changes_nothing(generate: Run) -> None:
-    """As tests.kills tries with real signals, too."""
     build.write_pair(DATABASE)
     cv2.setNumThreads(3)
     with mock.patch("cv2.imencode", side_effect=KeyboardInterrupt):
-        line = "script.py: interrupted; nothing was changed\n"
-        assert generate(DATABASE, MASTER) == (130, "", line)
+        done = generate(DATABASE, MASTER)
+    assert done == (130, "", "script.py: interrupted; nothing was changed\n")
     assert cv2.getNumThreads() == 3 and not MASTER.exists()
 
 
@@ -102,15 +97,10 @@ def test_work_is_done_side_by_side_and_comes_in_order() -> None:
 
 
 def test_after_an_error_no_other_work_begins() -> None:
-    begun = []
-
-    def work(item: float) -> None:
-        begun.append(item)
-        time.sleep(item)  # of less than no second: ValueError
-
+    work = mock.Mock(wraps=time.sleep)  # for less than no second: ValueError
     with pytest.raises(ValueError):
         cli.side_by_side(work, [-1, *[0.05] * 300], 1, "file")
-    assert len(begun) < 100
+    assert work.call_count < 100
 
 
 @pytest.mark.parametrize(("place", "error"), [
@@ -123,68 +113,50 @@ def test_missing_memory_and_threads_take_one_line(generate: Run, place: str, err
     build.write_pair(DATABASE)
     with mock.patch(place, side_effect=error):
         line = refusal(generate(DATABASE, MASTER))
-    remedy = "close other programs, or use fewer --jobs of the generator"
-    assert line.endswith(f": out of memory or threads: {remedy}\n")
+    assert ": out of memory or threads: close other programs, or use fewer --jobs of the" in line
     with mock.patch("cv2.resize", side_effect=cv2.error("a bug")), pytest.raises(cv2.error):
         generate(DATABASE, MASTER)
 
 
-@posix
 def test_a_full_disk_leaves_everything_as_it_was(generate: Run) -> None:
-    def fill_disk() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # bytes of a file
-
-    noise = np.random.default_rng(0).integers(0, 256, (200, 300))
-    build.write_pair(DATABASE, image=noise, mask=0 * noise + 1, spacing=(0.5, 0.5))
+    resource = pytest.importorskip("resource")
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, 1000))  # bytes of a file
+    build.write_pair(DATABASE)
     generate(DATABASE, MASTER)
     before = build.tree(Path())
-    for script, target, *arguments in (
-        (GENERATOR, MASTER, DATABASE, MASTER, "--overwrite"),
-        (SPLIT, DATASET, MASTER, DATASET, "--ratios", 1, 0, 0),
-        (build.PHANTOM, DATASET, DATASET, "--patients", 1),
+    for script, *arguments in (
+        (GENERATOR, DATABASE, MASTER, "--overwrite"),
+        (SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
+        (build.PHANTOM, DATASET, "--patients", 1),
     ):
-        line = refusal(run(script, *arguments, preexec_fn=fill_disk))
+        line = refusal(run("-B", script, *arguments, preexec_fn=limit))
         assert line.startswith(f"{script.name}: [Errno 27] File too large: ")
-        assert str(target.resolve()) in line and "camus-part" not in line
         assert build.tree(Path()) == before
 
 
 @posix
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_closed_pipe_does_not_stop_the_work(generate: Run, unbuffered: str) -> None:
+def test_a_closed_pipe_does_not_stop_the_work(unbuffered: str) -> None:
     """Nor does it change the exit code."""
     build.write_pair(DATABASE)
     build.write(DATABASE / "patient0002/notes.txt", b"")
-    problem = "patient0002: holds no NIfTI files\n"
-    generate(DATABASE, "expected")
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reader, pipe = os.pipe()
     os.close(reader)
-    for code, *arguments in (
-        (1, GENERATOR, DATABASE, MASTER),
-        (0, SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
-        *((0, script, "--help") for script in build.SCRIPTS),
+    for code, said, *arguments in (
+        (1, "patient0002: holds no NIfTI files\n", GENERATOR, DATABASE, MASTER),
+        (0, "", SPLIT, MASTER, DATASET, "--ratios", 1, 0, 0),
+        *((0, "", script, "--help") for script in build.SCRIPTS),
     ):
-        assert run(*arguments, stdout=pipe, env=environment)[::2] == (code, problem if code else "")
+        assert run(*arguments, stdout=pipe, env=environment)[::2] == (code, said)
     os.close(pipe)
-    assert build.tree(MASTER) == build.tree(Path("expected"))
-    assert (DATASET / "dataset.json").exists()
+    assert (DATASET / "dataset.json").exists()  # which is written last, and MASTER before
 
 
-@posix
-def test_a_bar_shows_the_progress_on_a_terminal() -> None:
-    import fcntl
-    import pty
-    import termios
-
+def test_a_bar_shows_the_progress_on_a_terminal(generate: Run) -> None:
     build.write_pair(DATABASE)
-    terminal, stderr = pty.openpty()
-    os.set_blocking(terminal, False)  # so that a missing bar is an error, not a wait
-    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    assert run(GENERATOR, DATABASE, MASTER, stderr=stderr)[0] == 0
-    assert re.search(r"100%.* 1/1 \[.*file/s\]", os.read(terminal, 9999).decode())
+    with mock.patch("sys.stderr.isatty", return_value=True):
+        assert re.search(r"100%.* 1/1 \[.*file/s\]", generate(DATABASE, MASTER)[2])
 
 
 def test_what_a_terminal_cannot_show_is_escaped() -> None:
