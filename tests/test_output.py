@@ -101,7 +101,8 @@ def test_hidden_and_system_files_stay_at_the_top(made_by: str, folder: str) -> N
 
 
 FOREIGN = {  # beside what each script made
-    GENERATOR: ("images/.git/HEAD", "images/two.jpg", "train/images/patient_one_2CH_ED.jpg"),
+    GENERATOR: ("images/.git/HEAD", "images/two.jpg", "train/images/patient_one_2CH_ED.jpg",
+                "masks/patient_one_2CH_ED.png", "masks/.backup/x", "metadata_csv"),
     SPLIT: ("metadata.csv", "train/masks/x", "valid/images/patient_one_2CH_ED.jpg"),
     PHANTOMS: ("metadata.csv", f"{PATIENT}/patient0001_2CH_half_sequence.nii.gz",
                "database_nifti/patient0002/Info_2CH.cfg"),
