@@ -33,13 +33,14 @@ def test_the_files_are_those_of_the_release(make_phantoms: Run) -> None:
         lines = rf"ED: {ed}\nES: {es}\nNbFrame: 4\nSex: [FM]\nAge: \d\d\n"
         lines += r"ImageQuality: (Good|Medium|Poor)\nEF: \d\d\nFrameRate: \d\d\.\d\n"
         assert re.fullmatch(lines, files.pop(f"{folder}/Info_{view}.cfg").decode())
-        for kind in ("_gt.nii.gz", ".nii.gz"):
+        for kind in (".nii.gz", "_gt.nii.gz"):
             instants = ("half_sequence", "ED", "ES")
             names = [f"{folder}/{patient}_{view}_{instant}{kind}" for instant in instants]
             frames, *ends = (array(Path("release", name)) for name in names)
             assert len(frames) == 4 and np.array_equal(ends, frames[[ed - 1, es - 1]])
             for name in names:
                 check_header(files.pop(name))
+        assert (ends[0] == 1).sum() > (ends[1] == 1).sum()  # the cavity is larger at ED
     assert not files
     again = make_phantoms("release", "--patients", 1, "--overwrite")
     assert again == (0, "release: 1 phantom patient written\n", "")
