@@ -64,6 +64,12 @@ def test_it_cannot_start(script: Path, file: str, content: str, change: str, sai
     assert line == f"{script.name}: cannot start, {said.format(**quoted)}\n"
 
 
+def test_ctrl_c_while_packages_load_takes_one_line() -> None:
+    Path("numpy.py").write_text("raise KeyboardInterrupt")
+    done = run(SPLIT, env={**os.environ, "PYTHONPATH": "."})
+    assert done == (130, "", "split_master.py: interrupted\n")
+
+
 def test_a_command_can_be_copied_and_a_path_of_windows_is_said_as_it_is() -> None:
     quoted = '"my data" a$b' if os.name == "nt" else "'my data' 'a$b'"
     assert command_line("py", "a/b.py", "my data", "a$b") == f"py a/b.py {quoted}"

@@ -93,9 +93,11 @@ def test_masks_are_anatomy_as_large_as_in_the_release() -> None:
 
 def test_same_seed_same_bytes(make_phantoms: Run) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make_phantoms(name, "--patients", 2, "--seed", seed)
+        make_phantoms(name, "--patients", 10, "--seed", seed)
     a, b, c = (build.tree(Path(name)) for name in "abc")
     assert a == b and not any("half_sequence" in name for name in a)
+    sizes = [a[f"database_split/{name}"].count(b"\n") for name in SUBGROUPS.values()]
+    assert sizes == [8, 1, 1]
     assert all(c[name] != a[name] for name in a if "patient" in name)
     first = f"database_nifti/{PATIENTS[0]}/Info_2CH.cfg"
     assert a[first].startswith(b"ED: 1\nES: 19\nNbFrame: 19\n")
