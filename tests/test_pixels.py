@@ -104,7 +104,8 @@ J, P, BLOCKS = encoded(IMAGE, "jpg"), encoded(IMAGE, "png"), encoded(np.ones((8,
         *map(png, ("P", "1", "RGB", "RGBA", "I;16")), encoded(np.dstack([GRAY] * 3), "jpg"))),
     ("gray", J, encoded(GRAY[1:], "png"), "the mask has 16 x 9 pixels, the image 16 x 10"),
     ("gray", P, encoded(MASK * 0, "png"), "the mask shows no structure"),
-    *(("gray", P, data, "the mask is not a JPG or PNG") for data in (b"", encoded(GRAY, "bmp"))),
+    *(("gray", P, data, "the mask is not a JPG or PNG") for data in (
+        b"", P[:33], encoded(GRAY, "bmp"))),
     *(("gray", data, P, "the image is damaged") for data in (
         b"", b"garbage", P[:33], J[:-2], J + b"\0", P[:16] + b"\0\1\1\0" * 2 + P[24:])),
 ])  # fmt: skip

@@ -184,11 +184,11 @@ def picture_size(data: bytes) -> tuple[int, int]:
 def decode(data: bytes, mode: int) -> npt.NDArray[Any] | None:
     """A picture file, read in a mode of OpenCV; None if it is none."""
     try:  # not cv2.imread, which fails on Windows if the path has an umlaut
-        return cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+        return cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise
-        return None  # its header announces too many pixels
+        return None  # it is empty, or its header announces too many pixels
 
 
 def nearest_label(levels: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
