@@ -24,7 +24,7 @@ NO_FOLDER = "is not a folder of patients"
     ("data", "data/aa data/bb", f"data {NO_FOLDER}, it holds aa, bb: {CHOOSE}"),
     ("data", "data/patient0001/p.mhd", "0001 holds no NIfTI files, it holds p.mhd: these files a"),
     ("data", f"data/{NAME}.nii.gz", f"choose the folder above, which must hold {EXPECTED} and so"),
-    *(("data", f"data/{folder}/a.jpg", "was made from CAMUS; to split a master, use split_master.py")
+    *(("data", f"data/{folder}/a.jpg", "was made from CAMUS; to split a master, use split_master.p")
       for folder in ("masks", "train/images")),
     ("", f"CAMUS_public/database_nifti/b/{EXPECTED} CAMUS_public/database_nifti/a/{EXPECTED}",
      f"they are in a, b below it: choose one, such as {Path('CAMUS_public/database_nifti/a')}"),

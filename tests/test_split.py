@@ -176,6 +176,7 @@ def test_only_the_card_of_camus_tells_of_camus() -> None:
     ours, theirs = card(camus, "x.jpg", 0), card(other, "x.jpg", 0)
     for words in ("CAMUS has 500 patients", "St\n  Etienne", "@article", "license: cc-by-nc-sa"):
         assert words in ours and words not in theirs + phantoms
+    assert "Please cite nothing: phantoms are synthetic\n" in phantoms
     assert "size_categories:\n- 1K<n<10K\n" in ours and "only -->" not in ours + theirs
     assert ": ED and ES frames, views 2CH and 4CH, 8-bit gray,\n16 x 16 pixels. Source: CAM" in ours
     assert ": all frames from ED to ES, views 4CH, 8-bit gray,\nin their own sizes (" in theirs
@@ -186,7 +187,8 @@ def test_only_the_card_of_camus_tells_of_camus() -> None:
 @pytest.mark.parametrize("masks", ["binary", "index"])  # index: images JPG, masks PNG
 def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     """Byte for byte, after a mark (BOM), with own texts, without pairs deleted by hand."""
-    make_master(10, [*KEY[:2], HALF], BOTH, masks=masks)
+    settings = {"frames": "sequence", "image_quality": ["Poor"], "fit": "stretch", "mirror": True}
+    make_master(10, [*KEY[:2], HALF], BOTH, masks=masks, **settings)
     for name in ("source", "licence", "citation"):
         change(JSON, f'"{name}": "', f'"my {name}": [1], "{name}": "my \\udcff own, ')
     for path in MASTER.glob("*/patient0003_2CH*"):
@@ -221,6 +223,9 @@ def test_files_and_cells_are_the_masters(split: Run, masks: str) -> None:
     assert "\n58 synthetic ultrasound images of the heart from 10 patients, " in text
     assert ("JPG changes these levels slightly." in text) == (masks != "index")
     assert "Licence: my ? own, none needed: phantoms are synthetic.\n" in text
+    options = f"--frames sequence --views 2CH 4CH --image-quality Poor --masks {masks} "
+    options += "--structures lv myo la --format jpg --jpg-quality 95 --size 16 --fit stretch"
+    assert f" CAMUS_public CAMUS-master {options} --mirror\n" in text
     assert "Dataset --ratios 3/4 0.250 0 --seed 5 --fold 0 --by patient\n" in text
 
 
