@@ -178,9 +178,10 @@ def test_only_the_card_of_camus_tells_of_camus() -> None:
         assert words in ours and words not in theirs + phantoms
     assert "Please cite nothing: phantoms are synthetic\n" in phantoms
     assert "size_categories:\n- 1K<n<10K\n" in ours and "only -->" not in ours + theirs
-    assert ": ED and ES frames, views 2CH and 4CH, 8-bit gray,\n16 x 16 pixels. Source: CAM" in ours
+    what = "\n1,000 ultrasound images of the heart from 250 patients, each with a mask: "
+    assert f"{what}ED and ES frames, views 2CH and 4CH, 8-bit gray,\n16 x 16 pixels. Source" in ours
     assert ": all frames from ED to ES, views 4CH, 8-bit gray,\nin their own sizes (" in theirs
-    assert " --format jpg --jpg-quality 95 --size 16 --fit pad\n" in ours
+    assert " CAMUS-master --frames key --views 2CH 4CH --masks gray --structures lv" in ours
     assert " --format jpg --jpg-quality 95 --fit none\n" in theirs
 
 
