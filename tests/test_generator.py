@@ -204,6 +204,7 @@ THREE = "the image has 3 frames, its Info file says"
     (KEY, nifti(IMAGE, spacing=(1, 1)), f"{KEY} would be 16 x 10 mm: the header has lost its"),
     (KEY, nifti(IMAGE[:, :9]), "the mask has 16 x 10 pixels in 1 frames, the image 9 x 10 pix"),
     (KEY, nifti([IMAGE] * 3), "in 1 frames, the image 16 x 10 pixels in 3 frames"),
+    (KEY_MASK, nifti(MASK) + b"\0", f"{KEY_MASK} holds more data than its header announces"),
     (f"{SEQUENCE}.nii.gz", nifti([IMAGE, IMAGE * 0, IMAGE]), ".nii.gz frame 2 has intensities"),
     (MOVING_MASK, nifti([MASK, MASK, MASK + 1]), f"{MOVING_MASK} frame 3 has labels from 1"),
     (MOVING_MASK, nifti([MASK, 0 * MASK, MASK]), "frame 2: the mask has no pixel of lv, myo"),
@@ -221,6 +222,7 @@ def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -
     path.write_bytes(data) if isinstance(data, bytes) else data(path)
     code, out, err = generate(DATABASE, MASTER, "--frames", frames)
     assert code == 1 and " written, 1 problem\n" in out and "(499 patients have none)" in out
+    assert "left out" not in out
     assert err.count("\n") == 1 and err.startswith(f"{name}: ") and reason in err
     assert {row["patient"] for row in rows(MASTER)} == {"patient0002"}
     assert not list(MASTER.glob("*/patient0001*"))
@@ -254,5 +256,5 @@ def test_output_depends_on_input_and_options_alone(generate: Run) -> None:
         assert pool.call_args.args == (jobs,)
     assert build.tree(Path("one")) == build.tree(Path("elsewhere/other"))
     assert generate(DATABASE, "one", "--overwrite", "--masks", "index")[0] == 0
-    line = f"M lies in the database {DATABASE}: choose another folder"
-    assert line in refusal(generate(DATABASE, DATABASE / "M"))
+    line = f"M lies in the database {DATABASE.absolute()}: choose another folder"
+    assert line in refusal(generate(DATABASE.absolute(), DATABASE / "M"))

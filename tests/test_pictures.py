@@ -100,7 +100,8 @@ def test_mask_and_overlay_sheets(masks: str, legend: dict[str, int]) -> None:
     top, squares = -THUMBNAIL - 2 * LINE, 2 * LINE - 6
     assert [*sheet[squares : top - LINE : LINE, GAP + 6, 0]] == [0, *legend.values()]
     assert tuple(overlays[squares, GAP + 6]) == pictures.STRUCTURE_COLOURS[1]
-    tile = sheet[top:, GAP : GAP + THUMBNAIL]
+    tile, outlined = (canvas[top:, GAP : GAP + THUMBNAIL] for canvas in (sheet, overlays))
+    assert np.ptp(outlined[:THUMBNAIL], axis=2).max() > 100  # there are colours
     assert (tile[25:55, 25:95] == min(legend.values())).all() and (tile[65:95, 25:95] == 255).all()
 
 

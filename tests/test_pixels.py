@@ -103,6 +103,7 @@ J, P, BLOCKS = encoded(IMAGE, "jpg"), encoded(IMAGE, "png"), encoded(np.ones((8,
     *(("gray", P, data, "the mask is in colour, or not of 8 bits: save it as 8-bit") for data in (
         *map(png, ("P", "1", "RGB", "RGBA", "I;16")), encoded(np.dstack([GRAY] * 3), "jpg"))),
     ("gray", J, encoded(GRAY[1:], "png"), "the mask has 16 x 9 pixels, the image 16 x 10"),
+    ("gray", J, encoded(GRAY.T, "png"), "the mask has 10 x 16 pixels, the image 16 x 10"),
     ("gray", P, encoded(MASK * 0, "png"), "the mask shows no structure"),
     *(("gray", P, data, "the mask is not a JPG or PNG") for data in (
         b"", P[:33], encoded(GRAY, "bmp"))),

@@ -67,6 +67,7 @@ def test_files_columns_and_gray_levels(generate: Run, split: Run) -> None:
         for path in folder.iterdir():
             assert re.sub(r"_\w+?(?=\.txt|_samples)", "_*", path.name) in README, path
     card = (DATASET / "README.md").read_text(encoding="utf-8")
+    assert all((DATASET / name).exists() for name in re.findall(r"\((\w+\.png)\)", card))
     columns = "".join(re.findall(r"^\| (`.*?) \|", card, re.MULTILINE))
     assert re.findall(r"`(\w+)`", columns) == list(rows(MASTER)[0])
     for name in re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt|asset/[\w.]+", README):

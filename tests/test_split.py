@@ -247,9 +247,9 @@ def test_lists_of_patients(split: Run, name: str, start: Any) -> None:
 
 
 def test_pairs_that_are_none_are_counted_and_there_must_be_some(split: Run) -> None:
-    make_master(1, masks="index", size=None, fit="none")
+    make_master(6, ["2CH_ED"], masks="index", size=None, fit="none")
     (MASTER / "masks" / "before").mkdir()  # which is no file to miss
-    paths = [MASTER / "masks" / f"patient0001_{pair}.png" for pair in KEY]
+    paths = [MASTER / "masks" / f"patient000{n}_2CH_ED.png" for n in (3, 6)]
     paths[0].write_bytes(encoded(MASK + 84 * (MASK == 1), "png"))
     paths[1].write_bytes(b"")
     first = f"the first is {paths[0].stem}, the mask has the value 85, it may have 0, 1, 2, 3"
