@@ -33,18 +33,19 @@ def description() -> dict[str, Any]:
     ("--fit none --masks index --structures la LV", "png png", [0, 1, 0, 3]),
 ])  # fmt: skip
 def test_what_pairs_show(generate: Run, options: str, suffixes: str, levels: list[int]) -> None:
-    """Here from files that are not compressed."""
+    """Of files that are not compressed; and the same when a second run replaces the first."""
     for end, frame in (("", IMAGE), ("_gt", MASK)):
         build.write(DATABASE / f"patient0001/{SEQUENCE}{end}.nii", nifti([frame, frame[::-1]]))
-    assert generate(DATABASE, MASTER, "--frames", "sequence", "--mirror", *options.split()) == (
-        0,
+    words = (DATABASE, MASTER, "--frames", "sequence", "--mirror", *options.split())
+    missing = "999 half sequences of the release's 1,000 missing (499 patients have none); "
+    lines = (
         f"{DATABASE}: 1 patient read\n{MASTER}: 4 pairs written, 0 problems\n"
-        "999 half sequences of the release's 1,000 missing (499 patients have none); the first is "
-        f"patient0001_2CH_half_sequence\n"
+        f"{missing}the first is patient0001_2CH_half_sequence\n"
         f"to look at: {MASTER / 'images' / SEQUENCE}_frame01.{suffixes[:3]}\n"
-        f"next: {command_line('python', 'split_master.py', 'CAMUS master')}\n",
-        "",
+        f"next: {command_line('python', 'split_master.py', 'CAMUS master')}\n"
     )
+    assert generate(*words) == (0, lines, "")
+    assert generate(*words, "--overwrite") == (0, lines, "")
     black = 0 if "none" in options else 3  # rows above and below
     for kind, suffix in zip(("images", "masks"), suffixes.split(), strict=True):
         start, noise = (b"\x89PNG", 0) if suffix == "png" else (b"\xff\xd8\xff\xe0", 20)
