@@ -238,7 +238,7 @@ def test_a_killed_run_leaves_a_whole_folder_or_none(renames: int, left: Files) -
 
 def test_what_hidden_folders_hold_is_not_lost() -> None:
     """They are of another target, or a hidden file of theirs is in the target, too."""
-    names = (".ä bxc.camus-old-1", f".{TARGET.name}d.camus-old-1", f"{OLD.name}.d")
+    names = (".ä bxc.camus-old-1", f".{TARGET.name}d.camus-old-1", f"{OLD.name}.d", f".x{OLD.name}")
     others, files = [OLD.with_name(name) for name in names], {**made("other"), ".env": b"theirs"}
     for folder in (*others, OLD):
         fill(folder, files)
@@ -249,6 +249,16 @@ def test_what_hidden_folders_hold_is_not_lost() -> None:
     fill(TARGET, {**made("one"), ".env": b"mine"})
     make("two")
     assert tree(OLD)[".env"] == b"theirs" and all(tree(other) == files for other in others)
+
+
+def test_what_cannot_be_removed_is_not_put_back() -> None:
+    make("one")
+    with mock.patch("shutil.rmtree"):
+        make("two")
+    assert tree(TARGET) == made("two") and len([*TARGET.parent.iterdir()]) == 2
+    shutil.rmtree(TARGET)  # by the user, who does not want the one before it back
+    make("three", overwrite=False)
+    assert is_alone(made("three"))
 
 
 @posix
