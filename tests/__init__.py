@@ -1,6 +1,7 @@
-"""Tests and instruments; the line below lets them import the scripts and their library."""
+"""Tests and instruments; the lines below let them import the scripts and their library."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "generator"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "generator")]

@@ -1,10 +1,13 @@
 """Tiny NIfTI files whose right answer is known, and what several files of tests use."""
 
+import contextlib
 import csv
 import gzip
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 
 Done = tuple[int, str, str]  # exit code, stdout and stderr of a script
 Run = Callable[..., Done]
+Files = dict[str, bytes]  # those of a folder, by path, with their bytes
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links, signals or pipes")
 
@@ -107,7 +111,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def tree(folder: Path) -> Files:
     """Every file below a folder, with its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
@@ -118,6 +122,21 @@ def run(*words: object, **options: Any) -> Done:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     done = subprocess.run([sys.executable, *map(str, words)], text=True, timeout=60, **pipes)
     return done.returncode, done.stdout, done.stderr
+
+
+@contextlib.contextmanager
+def as_a_common_user() -> Iterator[Path]:
+    """A new folder that everyone may write. Until it goes, root is a common user."""
+    is_root = sys.platform != "win32" and os.geteuid() == 0
+    with tempfile.TemporaryDirectory(dir="/tmp" if is_root else None) as name:
+        Path(name).chmod(0o777)
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
 
 
 def refusal(done: Done) -> str:

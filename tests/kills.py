@@ -18,9 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .build import GENERATOR, PHANTOM, SPLIT, run, tree
+from .build import GENERATOR, PHANTOM, SPLIT, Files, run, tree
 
-Files = dict[str, bytes]
 Words = list[object]  # of a command line
 HOOK = """# Python runs this file, sitecustomize.py, first
 import os, random, signal, sys, time

@@ -235,7 +235,6 @@ def test_bad_pairs_are_named(generate: Run, file: str, data: Any, reason: str) -
     ("--jpg-quality 0", "'0' must be a whole number from 1 to 100; see --help"),
     ("--jpg-quality 101", "'101' must be a whole number from 1 to 100; see --help"),
     ("--size 15", "'15' must be a whole number from 16 to 8192; see --help"),
-    ("--size big", "'big' must be a whole number"),
     ("--no-such-option", "unrecognized arguments: --no-such-option; see --help"),
     ("--frames sequence --views 4CH", "has no sequence frames of 4CH: keep more, or try other --"),
     ("--image-quality Poor", "has no key frames of 2CH or 4CH of which Info_2CH.cfg and "

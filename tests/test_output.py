@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,9 +18,8 @@ import pytest
 from camus import RefusalError, output
 from camus.metadata import GENERATOR, PHANTOMS, SPLIT
 
-from .build import ROOT, posix, run, tree
+from .build import ROOT, Files, as_a_common_user, posix, run, tree
 
-Files = dict[str, bytes]
 TARGET = Path("new", "ä b.c")
 PART, OLD = (TARGET.with_name(f".{TARGET.name}.camus-{kind}-0123abcd") for kind in ("part", "old"))
 PATIENT = "database_nifti/patient0001"
@@ -73,7 +71,7 @@ def before_renames(act: Callable[[int], None]) -> Any:
 
 @posix
 def test_a_new_folder_its_replacement_and_links(monkeypatch: Any) -> None:
-    """Each is synced before and after it appears. A link stands for it, but not one within it."""
+    """Each is synced before and after it appears. A link stands for it; one within is foreign."""
     synced: list[Files] = []
     monkeypatch.setattr(os, "sync", lambda: synced.append(tree(TARGET)))
     make("one", overwrite=False)
@@ -92,7 +90,7 @@ def test_a_new_folder_its_replacement_and_links(monkeypatch: Any) -> None:
 @pytest.mark.parametrize(("made_by", "folder"), [
     (GENERATOR, "images"), (SPLIT, "train/masks"), (PHANTOMS, PATIENT)])  # fmt: skip
 def test_hidden_and_system_files_stay_at_the_top(made_by: str, folder: str) -> None:
-    """Below it, those of systems go with all that the script made."""
+    """Deeper down, files of systems go with all that the script made."""
     kept = dict.fromkeys((".DS_Store", "._x", "Thumbs.db", ".git/config", "lost+found/x"), b"mine")
     gone = {f"{folder}/{name}": b"mine" for name in (".DS_Store", "._x", "Thumbs.db")}
     fill(TARGET, {**made("one", made_by), **kept, **gone})
@@ -181,7 +179,7 @@ def test_another_run_is_first(is_late: bool, is_empty: bool, overwrite: bool, re
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_rename_that_windows_refuses(first: int, times: int, monkeypatch: Any) -> None:
-    """It is tried three times here; then the earlier folder stays. first: that is refused."""
+    """After three attempts, the earlier folder stays. first: the first rename that is refused."""
 
     def refuse(number: int) -> None:
         if first <= number < first + times:
@@ -209,6 +207,21 @@ def test_what_killed_runs_left_is_put_back_or_goes_after_a_day() -> None:
     assert tree(TARGET) == made("newer") and tree(Path(f"{PART}1")) == made("half")
 
 
+def test_ctrl_c_after_the_renames_does_not_say_that_nothing_was_changed() -> None:
+    make("one")
+    rename = Path.rename
+
+    def rename_and_stop(path: Path, new: Path) -> None:
+        rename(path, new)
+        if new.name == TARGET.name:
+            raise KeyboardInterrupt
+
+    stopped = mock.patch.object(Path, "rename", rename_and_stop)
+    with stopped, pytest.raises(KeyboardInterrupt, match="^$"):
+        make("two")
+    assert is_alone(made("two"))
+
+
 KILLED = """
 import os, sys
 from tests.test_output import Path, before_renames, make
@@ -226,7 +239,8 @@ GIT = {".git/HEAD": b"mine"}  # which is moved along by the third rename
 def test_a_killed_run_leaves_a_whole_folder_or_none(renames: int, left: Files) -> None:
     """The next run puts right what is missing, and leaves what may be of a run that still works."""
     fill(TARGET, {**made("one"), **GIT})
-    assert run("-c", KILLED, renames, TARGET.absolute(), cwd=ROOT) == (9, "", "")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert run("-c", KILLED, renames, TARGET.absolute(), cwd=ROOT, env=env) == (9, "", "")
     assert tree(TARGET) == left and TARGET.exists() == bool(left)
     with pytest.raises(RefusalError, match="--overwrite"):
         make("three", overwrite=False)
@@ -251,25 +265,14 @@ def test_what_hidden_folders_hold_is_not_lost() -> None:
     assert tree(OLD)[".env"] == b"theirs" and all(tree(other) == files for other in others)
 
 
-def test_what_cannot_be_removed_is_not_put_back() -> None:
-    make("one")
-    with mock.patch("shutil.rmtree"):
-        make("two")
-    assert tree(TARGET) == made("two") and len([*TARGET.parent.iterdir()]) == 2
-    shutil.rmtree(TARGET)  # by the user, who does not want the one before it back
-    make("three", overwrite=False)
-    assert is_alone(made("three"))
-
-
-@posix
-def test_a_read_only_folder_that_was_replaced_is_not_put_back() -> None:
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        Path(name).chmod(0o777)
-        stack.callback(os.seteuid, os.geteuid())
-        os.seteuid(os.geteuid() or 65534)  # root may write everywhere
-        target = Path(name, "target")
+def test_a_read_only_folder_that_cannot_be_removed_is_not_put_back() -> None:
+    for content in ("one", "two"):  # now all is imported, also if Python lies in a folder of root
+        make(content)
+    with as_a_common_user() as place:
+        target = place / "target"
         make("one", target=target)
         target.chmod(0o555)
-        make("two", target=target)
-        shutil.rmtree(target)
+        with mock.patch("shutil.rmtree"):
+            make("two", target=target)
+        shutil.rmtree(target)  # by the user, who does not want the one before it back
         make("three", overwrite=False, target=target)

@@ -16,7 +16,8 @@ import SimpleITK
 import CAMUSImageMaskDatasetGenerator
 import make_phantom_database
 import split_master
-from camus.facts import LEVELS
+from camus.facts import LABEL_NAMES, LEVELS
+from camus.metadata import PICTURES
 
 from . import build
 from .build import IMAGE, INFO, MASK, README, Run, array, picture, rows
@@ -29,7 +30,7 @@ SCRIPTS = (CAMUSImageMaskDatasetGenerator, split_master, make_phantom_database)
 TABLES = re.findall(r"^\| option .*\n.*---.*\n((?:\|.*\n)+)", README, re.MULTILINE)
 # Defaults that the README words in its own way
 DEFAULTS = {"--structures": "all", "--views": "both", "--image-quality": "all",
-            "--ratios": f"`{' '.join(split_master.RATIOS)}`", "--seed": "`0`", "--fold": "`0`",
+            "--ratios": f"`{' '.join(split_master.RATIOS)}`",
             "--jobs": "all cores", "--format": "`jpg`, but `png` with index masks"}  # fmt: skip
 RELEASE = Path(os.environ.get("CAMUS_DATABASE", "")).resolve()
 
@@ -63,15 +64,18 @@ def make_dataset(generate: Run, split: Run, options: str = "", missing: Any = ()
 def test_files_columns_and_gray_levels(generate: Run, split: Run) -> None:
     """The README names every file, the card every column; and what the README names is there."""
     make_dataset(generate, split)
-    for folder in (MASTER, DATASET, DATASET / "train"):
+    (block,) = re.findall(r"## What you get\n\n(.*?)\n\n", README, re.DOTALL)
+    master, dataset = block.split(f"{DATASET}/")
+    for folder, told in ((MASTER, master), (DATASET, dataset), (DATASET / "train", dataset)):
         for path in folder.iterdir():
-            assert re.sub(r"_\w+?(?=\.txt|_samples)", "_*", path.name) in README, path
+            name = re.sub(r"_\w+?(?=\.txt|_samples)", "_*", path.name) + "/" * path.is_dir()
+            assert name in re.findall(r"[\w.*/]+", told)
     card = (DATASET / "README.md").read_text(encoding="utf-8")
-    assert all((DATASET / name).exists() for name in re.findall(r"\((\w+\.png)\)", card))
+    assert {*re.findall(r"\((\w+\.png)\)", card)} == {PICTURES[0], PICTURES[-1]}
     columns = "".join(re.findall(r"^\| (`.*?) \|", card, re.MULTILINE))
     assert re.findall(r"`(\w+)`", columns) == list(rows(MASTER)[0])
-    for name in re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt|asset/[\w.]+", README):
-        assert (build.ROOT / name).exists(), name
+    named = {*re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt|asset/[\w.]+", README)}
+    assert len(named) == 5 and all((build.ROOT / name).exists() for name in named), named
     (sentence,) = re.findall(r"In gray masks, the background .*?\.", README, re.DOTALL)
     assert tuple(map(int, re.findall(r"\) (?:is )?(\d+)", sentence))) == LEVELS["gray"]
 
@@ -119,7 +123,9 @@ def test_nnunet_gets_its_raw_folder(generate: Run, split: Run, monkeypatch: Any)
         exec(NNUNET, {})
     raw, made = build.tree(Path("nnUNet_raw/Dataset501_CAMUS")), build.tree(DATASET)
     about = json.loads(raw.pop("dataset.json"))
-    assert about["numTraining"] == 9 and [*about["labels"].values()] == [0, 1, 2, 3]
+    labels = {name: label for label, name in enumerate(LABEL_NAMES)}
+    told = {"channel_names": {"0": "ultrasound"}, "file_ending": ".png", "numTraining": 9}
+    assert about == {**told, "labels": labels}
     expected, stems = {}, {}
     for subset, part in (("train", "Tr"), ("valid", "Tr"), ("test", "Ts")):
         stems[subset] = [Path(row["file_name"]).stem for row in rows(DATASET / subset)]
@@ -185,7 +191,7 @@ def on_a_square(image: SimpleITK.Image, shrink: int, grow: int) -> Any:
     return cv2.resize(np.pad(pixels, margins), (512, 512), interpolation=method)
 
 
-@pytest.mark.skipif(Path.cwd() == RELEASE, reason="CAMUS_DATABASE is not set")
+@pytest.mark.skipif(not os.environ.get("CAMUS_DATABASE"), reason="CAMUS_DATABASE is not set")
 def test_every_key_frame_of_the_database(generate: Run) -> None:
     """The bounds stand near what was measured: 33.1 dB, 0.9919 and 0.40 %."""
     assert generate(RELEASE, MASTER)[::2] == (0, "")  # the exit code, and no warning
@@ -202,4 +208,4 @@ def test_every_key_frame_of_the_database(generate: Run) -> None:
             assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) >= 0.9915
             area = ours.sum() * float(row["spacing_x"]) * float(row["spacing_y"])
             original = (SimpleITK.GetArrayFromImage(mask) == label).sum() * pixel
-            assert area == pytest.approx(original, rel=0.0042)
+            assert area == pytest.approx(original, rel=0.004)
