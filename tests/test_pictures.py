@@ -95,8 +95,9 @@ def test_thumbnails_keep_proportions(shape: Any, place: Any) -> None:
 def test_mask_and_overlay_sheets(masks: str, legend: dict[str, int]) -> None:
     rows = [pair("patient0007", mask=np.array(LEVELS[masks])[LABELS * (LABELS != 2)])]
     _, images, sheet, overlays = draw(rows, phantom=True, masks=masks, structures=["lv", "la"])
-    assert shows(images, "train: 1 of 1 phantom pair")
-    assert shows(sheet, "pair, drawn brighter than in the files") == (masks == "index")
+    title = "train: 1 of 1 phantom pair"
+    assert shows(images, title)
+    assert shows(sheet, f"{title}, drawn brighter than in the files") == (masks == "index")
     assert all(shows(sheet, text) and shows(overlays, text.partition(":")[0]) for text in legend)
     top, squares = -THUMBNAIL - 2 * LINE, 2 * LINE - 6
     assert [*sheet[squares : top - LINE : LINE, GAP + 6, 0]] == [0, *legend.values()]
