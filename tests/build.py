@@ -21,7 +21,7 @@ Done = tuple[int, str, str]  # exit code, stdout and stderr of a script
 Run = Callable[..., Done]
 Files = dict[str, bytes]  # those of a folder, by path, with their bytes
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links, signals or pipes")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links, permissions, pipes")
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
