@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from . import ROOT
+
 Done = tuple[int, str, str]  # exit code, stdout and stderr of a script
 Run = Callable[..., Done]
 Files = dict[str, bytes]  # those of a folder, by path, with their bytes
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links, permissions, pipes")
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GENERATOR = ROOT / "generator" / "CAMUSImageMaskDatasetGenerator.py"
 PHANTOM = ROOT / "generator" / "make_phantom_database.py"
@@ -34,6 +35,7 @@ SCRIPTS = (GENERATOR, PHANTOM, SPLIT)
 DATABASE = Path("Große Daten", "database_nifti")
 MASTER, DATASET = Path("CAMUS master"), Path("the dataset")
 
+COLUMNS = "file_name,mask_file_name,patient,view,instant,frame,mirrored"  # of every master
 # Of a master, as dataset.json tells them
 SETTINGS = {"frames": "key", "views": ["2CH", "4CH"], "image_quality": [], "masks": "gray",
             "structures": ["lv", "myo", "la"], "format": "jpg", "jpg_quality": 95, "size": 16,

@@ -17,7 +17,7 @@ import pytest
 
 from camus import cli, command_line, words
 
-from . import build
+from . import ROOT, build
 from .build import DATABASE, DATASET, GENERATOR, MASTER, SPLIT, Run, posix, refusal, run
 
 
@@ -53,14 +53,14 @@ def test_it_cannot_start(script: Path, file: str, content: str, change: str, sai
     """One line says why, and the remedy. Where `change` is given, Python has no packages."""
     folder = Path("the scripts").absolute()
     no_data = shutil.ignore_patterns("CAMUS-master", "__pycache__")  # a master may lie there
-    shutil.copytree(build.ROOT / "generator", folder / "generator", ignore=no_data)
+    shutil.copytree(ROOT / "generator", folder / "generator", ignore=no_data)
     shutil.copy(SPLIT, folder)
     venv = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     paths = {"python": sys.executable, "venv": venv, "requirements": folder / "requirements.txt"}
     quoted = {name: command_line(str(path)) for name, path in paths.items()}
     build.write(Path(file.format(venv=venv)), content.encode())
     build.write_pair(DATABASE)
-    start = ("-c", RUNNER.format(change or "0"), folder / script.relative_to(build.ROOT))
+    start = ("-c", RUNNER.format(change or "0"), folder / script.relative_to(ROOT))
     line = refusal(run(*["-SE"] * bool(change), *start, DATABASE, MASTER))
     assert line == f"{script.name}: cannot start, {said.format(**quoted)}\n"
 
@@ -80,7 +80,7 @@ def test_a_command_can_be_copied_and_a_path_of_windows_is_said_as_it_is() -> Non
 def test_importing_changes_no_signal_handler_and_the_split_needs_no_nibabel() -> None:
     code = "import signal, sys; signal.signal(signal.SIGINT, print); import split_master; "
     check = "sys.exit('nibabel' in sys.modules or signal.getsignal(signal.SIGINT) is not print)"
-    assert run("-c", code + check, env={**os.environ, "PYTHONPATH": str(build.ROOT)}) == (0, "", "")
+    assert run("-c", code + check, env={**os.environ, "PYTHONPATH": str(ROOT)}) == (0, "", "")
 
 
 def test_an_interrupted_call_changes_nothing(generate: Run) -> None:

@@ -18,7 +18,8 @@ import pytest
 from camus import RefusalError, output
 from camus.metadata import GENERATOR, PHANTOMS, SPLIT
 
-from .build import ROOT, Files, as_a_common_user, posix, run, tree
+from . import ROOT
+from .build import COLUMNS, Files, as_a_common_user, posix, run, tree
 
 TARGET = Path("new", "ä b.c")
 PART, OLD = (TARGET.with_name(f".{TARGET.name}.camus-{kind}-0123abcd") for kind in ("part", "old"))
@@ -29,8 +30,7 @@ new_folder = partial(output.new_folder, made_by=GENERATOR, overwrite=True)
 def made(content: str, made_by: str = GENERATOR) -> Files:
     """The files that a run of a script makes, with their bytes; content tells runs apart."""
     name = f"patient_{content}_2CH_ED.jpg"
-    table = "file_name,mask_file_name,patient,view,instant,frame,mirrored\n"
-    table += f"images/{name},masks/{name},patient_{content},2CH,ED,,0\n"
+    table = f"{COLUMNS}\nimages/{name},masks/{name},patient_{content},2CH,ED,,0\n"
     pairs = {"metadata.csv": table.encode(), f"images/{name}": b"image", f"masks/{name}": b"mask"}
     files: Files = {
         GENERATOR: pairs,
@@ -240,7 +240,7 @@ def test_a_killed_run_leaves_a_whole_folder_or_none(renames: int, left: Files) -
     """The next run puts right what is missing, and leaves what may be of a run that still works."""
     fill(TARGET, {**made("one"), **GIT})
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert run("-c", KILLED, renames, TARGET.absolute(), cwd=ROOT, env=env) == (9, "", "")
+    assert run("-c", KILLED, renames, TARGET.absolute(), env=env) == (9, "", "")
     assert tree(TARGET) == left and TARGET.exists() == bool(left)
     with pytest.raises(RefusalError, match="--overwrite"):
         make("three", overwrite=False)

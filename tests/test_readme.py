@@ -19,7 +19,7 @@ import split_master
 from camus.facts import LABEL_NAMES, LEVELS
 from camus.metadata import PICTURES
 
-from . import build
+from . import ROOT, build
 from .build import IMAGE, INFO, MASK, README, Run, array, picture, rows
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -75,7 +75,7 @@ def test_files_columns_and_gray_levels(generate: Run, split: Run) -> None:
     columns = "".join(re.findall(r"^\| (`.*?) \|", card, re.MULTILINE))
     assert re.findall(r"`(\w+)`", columns) == list(rows(MASTER)[0])
     named = {*re.findall(r"(?:generator/)?\w+\.py|tests/\w+\.txt|asset/[\w.]+", README)}
-    assert len(named) == 5 and all((build.ROOT / name).exists() for name in named), named
+    assert len(named) == 5 and all((ROOT / name).exists() for name in named), named
     (sentence,) = re.findall(r"In gray masks, the background .*?\.", README, re.DOTALL)
     assert tuple(map(int, re.findall(r"\) (?:is )?(\d+)", sentence))) == LEVELS["gray"]
 

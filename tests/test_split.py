@@ -14,10 +14,11 @@ from camus import command_line, metadata, splits
 from camus.card import card
 from camus.facts import LEVELS, SUBSETS
 
+from . import build
 from .build import DATASET, IMAGE, MASK, MASTER, SETTINGS, Run, encoded, refusal, tree, write
 
 CSV, JSON, CARD = MASTER / "metadata.csv", MASTER / "dataset.json", DATASET / "README.md"
-HEAD = "file_name,mask_file_name,patient,view,instant,frame,mirrored,ef,image_quality,own\n"
+HEAD = f"{build.COLUMNS},ef,image_quality,own\n"
 KEY, HALF = ("2CH_ED", "2CH_ES", "4CH_ED", "4CH_ES"), "4CH_half_sequence_frame02"
 ED, BOTH = "patient0001_2CH_ED.jpg", ("", "mirrored_")
 EFS, QUALITIES = ("", "n/a", "45.0", "45.1", "54.9", "55.0"), ("unknown", "Good", "Medium", "Poor")
