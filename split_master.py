@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="folder to split (default: [generator/]CAMUS-master, here or beside the script)")
     add("dataset", metavar="DATASET", nargs="?", type=cli.path,
         default=Path("CAMUS_public-ImageMask-Dataset"),
-        help="to write (default: CAMUS_public-ImageMask-Dataset)")
+        help="new folder (default: CAMUS_public-ImageMask-Dataset)")
     add("--ratios", metavar=("TRAIN", "VALID", "TEST"), nargs=3, type=ratio, default=RATIOS,
         help="shares of the patients, such as 0.7 or 1/3, summing to 1 (default: 0.7 0.2 0.1)")
     add("--seed", metavar="N", type=number(0, 2**32 - 1), default=0,
